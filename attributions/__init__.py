@@ -1,0 +1,37 @@
+"""How a predictor uses a code: TRIM, differentiable attributions, penalties and measures."""
+
+from attributions.gradients import ExpectedGradients, differentiable, path_contributions
+from attributions.heatmaps import plot_heatmap
+from attributions.jacobian import integrated_gradients, jacobian
+from attributions.measures import (
+    agreement,
+    completeness_error,
+    latent_share,
+    latents_for_share,
+    monotonicity,
+    participation_ratio,
+    prediction_kl,
+)
+from attributions.penalties import Monotonicity, Penalty, Sparsity
+from attributions.trim import Contrast, Trim
+
+__all__ = [
+    "Contrast",
+    "ExpectedGradients",
+    "Monotonicity",
+    "Penalty",
+    "Sparsity",
+    "Trim",
+    "agreement",
+    "completeness_error",
+    "differentiable",
+    "integrated_gradients",
+    "jacobian",
+    "latent_share",
+    "latents_for_share",
+    "monotonicity",
+    "participation_ratio",
+    "path_contributions",
+    "plot_heatmap",
+    "prediction_kl",
+]

@@ -1,0 +1,550 @@
+"""Training a code through the frozen predictor: the Lightning module and `fit`."""
+
+import copy
+import random
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attributions import Penalty, Trim, agreement, path_contributions, prediction_kl
+from attributions.predictors import Function, check_predictor, predict
+from attributions.trim import Explained
+from trimvae.checkpoints import check_checkpoint
+from trimvae.loading import Data, first_inputs, inputs_of, loader, mix
+from trimvae.objectives import BetaVAE, Objective, Pass
+from trimvae.vae import VAE
+
+Task = Literal["classification", "regression"]
+
+
+class VAETraining(L.LightningModule):
+    r"""The training of a VAE through a frozen predictor, for your own Lightning `Trainer`.
+
+    $$ \text{objective} + w\, L(f(x), f(D(z))) + \sum_p w_p\, p(\text{contributions}) $$
+
+    The prediction loss $L$ asks that the reconstruction gets the predictor's own output: the KL
+    of the two distributions for a classifier, squared error for a regression. Labels are never
+    used. The penalties see contributions along the path from the prior mean to the sampled
+    latents, of the predicted class, without residual. They are lazily applied: on every
+    `penalty_every`-th step, with as many times the weight, on the first `penalty_examples` of
+    the batch and `penalty_points` random points per path.
+
+    All randomness is drawn from seed and step, so that a resumed run repeats an uninterrupted
+    one and several processes together repeat a single one.
+
+    References:
+        Singh et al.: Transformation Importance, 2020, https://arxiv.org/abs/2003.01926 (training
+        with attributions and prediction loss); Karras et al.: StyleGAN2, 2020,
+        https://arxiv.org/abs/1912.04958 (lazy regularisation).
+
+    Args: See `fit`.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        predictor: Function | None,
+        *,
+        objective: Objective | None = None,
+        prediction_weight: float = 20.0,
+        penalties: Sequence[Penalty] = (),
+        preprocess: Function | None = None,
+        explained: Explained = "centred_logit",
+        probabilities: bool = False,
+        task: Task = "classification",
+        learning_rate: float = 3e-3,
+        penalty_examples: int | None = None,
+        penalty_points: int = 4,
+        penalty_every: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        _check_options(predictor, prediction_weight, penalties, penalty_points, penalty_every)
+        self.vae = vae
+        self.objective = objective if objective is not None else BetaVAE()
+        self.prediction_weight = prediction_weight
+        self.penalties = tuple(penalties)
+        self.task = task
+        self.learning_rate = learning_rate
+        self.penalty_examples = penalty_examples
+        self.penalty_points = penalty_points
+        self.penalty_every = penalty_every
+        self.seed = seed
+        # In a list, so that Lightning neither trains, moves, counts nor saves the predictor.
+        self._explained = [predictor, preprocess, explained, probabilities]
+        self._trim: list[Trim] = []
+        self._generator_state: Tensor | None = None
+
+    @property
+    def trim(self) -> Trim:
+        """The predictor (where training runs) after this VAE's decoder."""
+        if not self._trim:
+            predictor, preprocess, explained, probabilities = self._explained
+            parameter = next(self.vae.parameters())
+            self._trim.append(
+                Trim(
+                    _placed(predictor, parameter),
+                    self.vae.decode,
+                    preprocess=_placed(preprocess, parameter),
+                    explained=explained,
+                    probabilities=probabilities,
+                )
+            )
+        return self._trim[0]
+
+    def on_fit_start(self) -> None:
+        """Forget a predictor placed on another device."""
+        self._trim.clear()
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """One step: objective, prediction loss and, now and then, the penalties."""
+        inputs = inputs_of(batch)
+        self.vae.check_inputs(inputs)
+        posterior = self.vae.encode(inputs)
+        latents = posterior.mean + posterior.stddev * self._noise(posterior.mean)
+        observation = self.vae.observe(latents)
+        total, terms = self.objective(
+            Pass(inputs, posterior, self.vae.prior, latents, observation)
+        )
+        terms = dict(terms)
+        penalised = bool(self.penalties) and self.global_step % self.penalty_every == 0
+        if self.prediction_weight or penalised:
+            with torch.no_grad():
+                outputs = self._logits(inputs)
+        if self.prediction_weight:
+            terms["prediction"] = self._prediction_loss(outputs, observation.mean)
+            total = total + self.prediction_weight * terms["prediction"]
+        if penalised:
+            contributions = self._contributions(latents, outputs)
+            for penalty in self.penalties:
+                terms[penalty.name] = penalty(contributions)
+                total = total + self.penalty_every * penalty.weight * terms[penalty.name]
+        if not torch.isfinite(total):
+            raise FloatingPointError(
+                "`fit` must reach finite losses. Got "
+                + ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+                + f" at step {self.global_step}. Lower `learning_rate` or the weights."
+            )
+        logged = {"loss": total, **terms}
+        self.log_dict(
+            {name: value.detach() for name, value in logged.items()},
+            prog_bar=True,
+            on_step=True,
+            on_epoch=True,
+            batch_size=len(inputs),
+        )
+        return total
+
+    def validation_step(self, batch: Any, batch_index: int) -> None:
+        """Objective, prediction loss and agreement at the posterior means."""
+        inputs = inputs_of(batch)
+        self.vae.check_inputs(inputs)
+        posterior = self.vae.encode(inputs)
+        observation = self.vae.observe(posterior.mean)
+        _, terms = self.objective(
+            Pass(inputs, posterior, self.vae.prior, posterior.mean, observation)
+        )
+        terms = dict(terms)
+        if self._explained[0] is not None:
+            outputs, reencoded = self._logits(inputs), self._logits(observation.mean)
+            terms["prediction"] = self._prediction_loss(outputs, observation.mean)
+            terms["agreement"] = agreement(
+                outputs, reencoded, regression=self.task == "regression"
+            )
+        self.log_dict(
+            {f"validation_{name}": value for name, value in terms.items()},
+            prog_bar=True,
+            sync_dist=True,
+            batch_size=len(inputs),
+        )
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam under one cosine cycle over the whole run."""
+        optimizer = torch.optim.Adam(self.vae.parameters(), lr=self.learning_rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=steps + 1
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Mark the checkpoint as ours; keep the generator for loaders that shuffle with it."""
+        checkpoint["trimvae"] = {"latent_size": self.vae.latent_size}
+        checkpoint["generator_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the generator's state until training starts."""
+        self._generator_state = checkpoint["generator_state"]
+
+    def on_train_start(self) -> None:
+        """Restore the generator of the interrupted run."""
+        if self._generator_state is not None:
+            torch.set_rng_state(self._generator_state.cpu())
+            self._generator_state = None
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        outputs = predict(self.trim.predictor, inputs, self.trim.preprocess)
+        if self.trim.probabilities:
+            return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+        return outputs
+
+    def _prediction_loss(self, outputs: Tensor, reconstructions: Tensor) -> Tensor:
+        reencoded = self._logits(reconstructions)
+        if self.task == "regression":
+            return F.mse_loss(reencoded, outputs)
+        return prediction_kl(outputs, reencoded)
+
+    def _noise(self, like: Tensor) -> Tensor:
+        """Reparametrisation noise: this process' share of what a single one would draw."""
+        world, rank = self._world()
+        generator = self._generator(like.device, 0)
+        noise = torch.randn(
+            (world * len(like), *like.shape[1:]), generator=generator, device=like.device
+        )
+        return noise[rank::world].to(like.dtype)
+
+    def _contributions(self, latents: Tensor, outputs: Tensor) -> Tensor:
+        world, rank = self._world()
+        examples = self.penalty_examples or max(8, len(latents) * world // 4)
+        examples = min(len(latents), -(-examples // world))
+        points = self.penalty_points
+        generator = self._generator(latents.device, 1)
+        noise = torch.rand(
+            (world * examples, points), generator=generator, device=latents.device
+        )[rank::world]
+        alphas = (torch.arange(points, device=latents.device) + noise) / points
+        trim = self.trim
+        chosen = trim.select(outputs[:examples])
+        target = chosen.argmax(dim=1) if chosen.shape[1] > 1 else 0
+        return path_contributions(
+            trim, latents[:examples], target=target, alphas=alphas.to(latents.dtype)
+        )
+
+    def _world(self) -> tuple[int, int]:
+        trainer = self._trainer
+        return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
+
+    def _generator(self, device: torch.device, use: int) -> torch.Generator:
+        seed = mix(self.seed, self.global_step, use)
+        return torch.Generator(device=device).manual_seed(seed)
+
+
+def fit(
+    vae: VAE,
+    predictor: Function | None,
+    data: Data,
+    *,
+    validation: Data | None = None,
+    objective: Objective | None = None,
+    prediction_weight: float = 20.0,
+    penalties: Sequence[Penalty] = (),
+    max_epochs: int = 10,
+    batch_size: int = 128,
+    learning_rate: float = 3e-3,
+    preprocess: Function | None = None,
+    explained: Explained = "centred_logit",
+    task: Task | None = None,
+    penalty_examples: int | None = None,
+    penalty_points: int = 4,
+    penalty_every: int = 4,
+    seed: int = 0,
+    checkpoint_dir: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    **trainer_options: Any,
+) -> list[dict[str, float]]:
+    """Train a VAE through a frozen predictor, so that its latents explain the predictor.
+
+    The VAE is trained in place. The predictor is used frozen and in eval mode and comes back as
+    it was, as do random generators, also after an error or Ctrl-C.
+
+    Args:
+        vae: To be trained.
+        predictor: To be explained, see `attributions.Trim`; None for a plain VAE (then with
+            `prediction_weight=0`).
+        data: Tensor `(n, *event)`, Dataset or DataLoader of inputs (of a tuple the first).
+        validation: The same, held out; measured after every epoch.
+        objective: What the VAE minimises; `BetaVAE()` without it.
+        prediction_weight: Weight of the prediction loss.
+        penalties: Such as `Sparsity()` and `Monotonicity()`.
+        max_epochs: Passes over the data.
+        batch_size: Examples per step and process, where `data` is no DataLoader.
+        learning_rate: Peak of the one-cycle schedule.
+        preprocess: Between decoder and predictor.
+        explained: What of the predictor's output the penalties see.
+        task: Without it, `"regression"` for a single output and `"classification"` for several.
+            Say `"classification"` for a single binary logit.
+        penalty_examples: Examples of a batch that penalties see; a quarter without it.
+        penalty_points: Random points on each example's path.
+        penalty_every: Penalties join every so many steps, with as many times the weight.
+        seed: Of shuffling, sampling and path points.
+        checkpoint_dir: Folder for `last.ckpt`, written whole after every epoch.
+        resume: Go on from `last.ckpt`; the result is that of an uninterrupted run.
+        progress: Whether to show a progress bar with every term.
+        **trainer_options: For Lightning's `Trainer`: `accelerator`, `devices`, `strategy`,
+            `precision`, `logger`, `callbacks` ...
+
+    Returns:
+        One mapping of term to mean per epoch.
+
+    Raises:
+        TypeError: `data` or the predictor's outputs are of a wrong kind.
+        ValueError: An argument is out of range, the inputs do not fit the VAE or its
+            likelihood, or the checkpoint is truncated, foreign or of another architecture.
+        RuntimeError: The predictor is not differentiable.
+        FileExistsError: `checkpoint_dir` holds a run and `resume` is not set.
+        FloatingPointError: The loss became NaN or infinite.
+
+    Example:
+        >>> vae = VAE.dense(event_shape=(6,), latent_size=2, hidden=(8,))
+        >>> history = fit(vae, nn.Linear(6, 3), torch.randn(64, 6), max_epochs=2, progress=False)
+        >>> sorted(history[-1])
+        ['kl', 'loss', 'prediction', 'reconstruction']
+    """
+    checkpoint = _checkpoint_path(checkpoint_dir, resume)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, vae)
+    if max_epochs < 1:
+        raise ValueError(f"`max_epochs` must be at least 1. Got {max_epochs}. Use 10.")
+    first = first_inputs(loader(data, batch_size, shuffle=False))
+    vae.check_inputs(first)
+    if isinstance(data, Tensor):
+        vae.check_inputs(data)
+    probabilities = False
+    if predictor is not None:
+        outputs, probabilities = check_predictor(predictor, first[:8], preprocess)
+        task = task or ("classification" if outputs.shape[1] > 1 else "regression")
+    if penalties and not prediction_weight:
+        warnings.warn(
+            "`penalties` must be used with a prediction loss. Got prediction_weight=0: the "
+            "cheapest way to simple attributions is then a decoder that hides the class from the "
+            "predictor. Set prediction_weight, e.g. to 20.",
+            UserWarning,
+            stacklevel=2,
+        )
+    module = VAETraining(
+        vae,
+        predictor,
+        objective=objective,
+        prediction_weight=prediction_weight,
+        penalties=penalties,
+        preprocess=preprocess,
+        explained=explained,
+        probabilities=probabilities,
+        task=task or "classification",
+        learning_rate=learning_rate,
+        penalty_examples=penalty_examples,
+        penalty_points=penalty_points,
+        penalty_every=penalty_every,
+        seed=seed,
+    )
+    history = _History()
+    callbacks = [history, *trainer_options.pop("callbacks", [])]
+    if progress:
+        callbacks.append(_ProgressBar())
+    if checkpoint_dir is not None:
+        callbacks.append(
+            ModelCheckpoint(
+                dirpath=checkpoint_dir,
+                filename="last",
+                enable_version_counter=False,
+                save_on_train_epoch_end=True,
+            )
+        )
+    ours = not isinstance(data, torch.utils.data.DataLoader)
+    with _caller_undisturbed(vae, seed), _quiet_lightning():
+        trainer = L.Trainer(
+            **{
+                "max_epochs": max_epochs,
+                "accelerator": _accelerator_of(vae),
+                "devices": 1,
+                "callbacks": callbacks,
+                "logger": False,
+                "enable_checkpointing": checkpoint_dir is not None,
+                "enable_progress_bar": progress,
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                "use_distributed_sampler": not ours,
+                "log_every_n_steps": 1,
+                **trainer_options,
+            }
+        )
+        share = {"rank": trainer.global_rank, "world": trainer.world_size}
+        training = loader(data, batch_size, seed=seed, **share)
+        held_out = None
+        if validation is not None:
+            held_out = loader(
+                validation, batch_size, shuffle=False, argument="validation", **share
+            )
+        trainer.fit(
+            module,
+            training,
+            held_out,
+            ckpt_path=None if checkpoint is None else str(checkpoint),
+            weights_only=True,
+        )
+    return history.epochs
+
+
+def _check_options(
+    predictor: Function | None,
+    prediction_weight: float,
+    penalties: Sequence[Penalty],
+    penalty_points: int,
+    penalty_every: int,
+) -> None:
+    if not prediction_weight >= 0:
+        raise ValueError(
+            f"`prediction_weight` must be at least 0. Got {prediction_weight}. Use 20."
+        )
+    if predictor is None and (prediction_weight or penalties):
+        raise ValueError(
+            "`predictor` must be given for a prediction loss or penalties. Got None. "
+            "Pass the classifier, or prediction_weight=0 and no penalties for a plain VAE."
+        )
+    for name, value in {
+        "penalty_points": penalty_points,
+        "penalty_every": penalty_every,
+    }.items():
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Got {value}. Use the default, 4.")
+
+
+def _placed(function: Function | None, parameter: Tensor) -> Any:
+    """Return the function itself, or a copy of a module where device or dtype is another."""
+    if not isinstance(function, nn.Module):
+        return function
+    wanted = {"device": parameter.device, "dtype": parameter.dtype}
+    tensors = [*function.parameters(), *function.buffers()]
+    if all(
+        tensor.device == parameter.device
+        and (not tensor.is_floating_point() or tensor.dtype == parameter.dtype)
+        for tensor in tensors
+    ):
+        return function
+    return copy.deepcopy(function).to(**wanted)
+
+
+def _checkpoint_path(checkpoint_dir: str | Path | None, resume: bool) -> Path | None:
+    """Where to resume from, or None for a fresh run."""
+    if checkpoint_dir is None:
+        if resume:
+            raise ValueError(
+                "`checkpoint_dir` must be given to resume. Got None. Pass the run's folder."
+            )
+        return None
+    path = Path(checkpoint_dir) / "last.ckpt"
+    if resume:
+        # Killed before the first epoch ended, a run starts again from its beginning.
+        return path if path.exists() else None
+    if path.exists():
+        raise FileExistsError(
+            f"`checkpoint_dir` must not hold another run. Got {checkpoint_dir}, with a "
+            "last.ckpt. Pass resume=True to go on, or choose another folder."
+        )
+    return None
+
+
+def _accelerator_of(vae: VAE) -> str:
+    device = next(vae.parameters()).device.type
+    return {"cuda": "gpu"}.get(device, device)
+
+
+@contextmanager
+def _caller_undisturbed(vae: VAE, seed: int) -> Iterator[None]:
+    """Seed every random generator for training; hand them, modes and signals back after it."""
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    training = vae.training
+    device = next(vae.parameters()).device
+    handler = signal.getsignal(signal.SIGINT)
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        try:
+            vae.train()
+            yield
+        except SystemExit as error:
+            # Lightning turns Ctrl-C into an exit with SIGINT ignored from then on.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            if signal.getsignal(signal.SIGINT) is not handler:
+                signal.signal(signal.SIGINT, handler)
+            vae.train(training)
+            vae.to(device)
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without advertisements, and advice that does not apply to data in memory."""
+    import logging
+
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",
+                ".*treespec, LeafSpec.*",
+                ".*Checkpoint directory .* exists and is not empty.*",
+                ".*tensorboardX.*",
+                ".*callback states.*",
+                ".*deprecated.*pytree.*",
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class _History(L.Callback):
+    """Mean of every term in every epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.epochs.append(
+            {
+                name.removesuffix("_epoch"): value.item()
+                for name, value in trainer.callback_metrics.items()
+                if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics
+            }
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = list(state_dict["epochs"])
+
+
+class _ProgressBar(TQDMProgressBar):
+    """The bar with each term's running value under its own name."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        return {
+            name.removesuffix("_step"): value
+            for name, value in metrics.items()
+            if not name.endswith("_epoch") and name != "v_num"
+        }
