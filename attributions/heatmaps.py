@@ -118,7 +118,7 @@ def _draw(
             if abs(value) >= 0.05 * limit:
                 colour = "white" if abs(value) > 0.6 * limit else "black"
                 ax.text(
-                    column, row, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour
+                    column, row, _short(value), ha="center", va="center", fontsize=7, color=colour
                 )
     ax.set_xticks(range(len(latent_names)), latent_names)
     ax.set_yticks(range(len(class_names)), class_names)
@@ -145,3 +145,8 @@ def _draw(
     ax.set_title(title, loc="left", fontsize=10)
     ax.figure.colorbar(image, ax=ax, label=label, fraction=0.05, pad=0.12)
     return ax
+
+
+def _short(value: float) -> str:
+    """Two digits that matter, without exponent where it can be avoided."""
+    return f"{value:.1f}" if 1 <= abs(value) < 1000 else f"{value:.2g}"

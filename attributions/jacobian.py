@@ -108,7 +108,7 @@ def integrated_gradients(
     residual: Tensor | None = None,
     *,
     n_steps: int = 50,
-    max_points: int = 2048,
+    max_points: int = 256,
     mode: Mode = "auto",
     progress: Callable[[int], None] | None = None,
 ) -> PathAttributions:

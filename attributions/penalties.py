@@ -95,7 +95,8 @@ def entropy(attributions: Tensor) -> Tensor:
     """
     size = attributions.abs()
     share = size / size.sum(dim=-1, keepdim=True).clamp_min(_tiny(size))
-    return torch.special.entr(share).sum(dim=-1).mean()
+    # The logarithm is kept finite where an attribution is 0: its gradient would be NaN.
+    return -(share * (share + _tiny(size)).log()).sum(dim=-1).mean()
 
 
 def l1(attributions: Tensor) -> Tensor:

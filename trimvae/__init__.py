@@ -1,5 +1,18 @@
 """Explain a trained classifier through the latents of a disentangling VAE."""
+
+from trimvae.explanation import Explanation, explain
 from trimvae.objectives import BetaVAE
 from trimvae.training import VAETraining, fit
+from trimvae.traversals import Traversal, traverse
 from trimvae.vae import VAE
-__all__ = ["VAE","BetaVAE","VAETraining","fit"]
+
+__all__ = [
+    "VAE",
+    "BetaVAE",
+    "Explanation",
+    "Traversal",
+    "VAETraining",
+    "explain",
+    "fit",
+    "traverse",
+]

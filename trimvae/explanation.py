@@ -1,0 +1,613 @@
+"""explain() -> Explanation: everything one would want to know, in one object."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from attributions import (
+    Contrast,
+    Trim,
+    agreement,
+    completeness_error,
+    integrated_gradients,
+    latent_share,
+    latents_for_share,
+    monotonicity,
+    participation_ratio,
+    plot_heatmap,
+    prediction_kl,
+)
+from attributions.measures import decisions
+from attributions.predictors import Function, check_predictor, evaluating, predict_in_batches
+from attributions.trim import Explained
+from trimvae.training import Task
+from trimvae.traversals import Traversal, plot_traversals, traverse
+from trimvae.vae import VAE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What a predictor uses of each example, in latents, and how far to trust it.
+
+    Made by `explain`; every tensor is detached and where the inputs were. `classes` counts the
+    explained outputs: one for a `Contrast` or a single output.
+    """
+
+    inputs: Tensor
+    """`(batch, *event)`."""
+    reconstructions: Tensor
+    """`(batch, *event)`, decoded posterior means."""
+    latents: Tensor
+    """`(batch, latents)`, posterior means."""
+    deviations: Tensor
+    """`(batch, latents)`, posterior standard deviations."""
+    baselines: Tensor
+    """`(1 or batch, latents)`, where attributions start; the prior mean by default."""
+    attributions: Tensor
+    """`(batch, classes, latents)`, in units of the explained output (logits)."""
+    total_variation: Tensor
+    """`(batch, classes, latents)`, the same path integral of absolute contributions."""
+    outputs: Tensor
+    """`(batch, outputs)`, the predictor's logits at the inputs."""
+    reencoded_outputs: Tensor
+    """`(batch, outputs)`, at the reconstructions: never with residual."""
+    explained_at: Tensor
+    """`(batch, classes)`, what is explained, where the attributions end."""
+    explained_at_baseline: Tensor
+    """`(batch, classes)`, what is explained, where the attributions start."""
+    latent_share: Tensor
+    """`(batch,)`, share of the evidence that the latents carry (the rest is the residual's)."""
+    class_names: tuple[str, ...]
+    latent_names: tuple[str, ...]
+    settings: dict[str, Any]
+    """How it was made: task, what is explained, steps, residual, versions."""
+    _context: tuple[VAE, Function, Function | None] | None = field(default=None, repr=False)
+
+    @property
+    def task(self) -> Task:
+        """`"classification"` or `"regression"`."""
+        return self.settings["task"]
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """`(batch,)`, the predicted class; 0 for a regression."""
+        if self.task == "regression":
+            return torch.zeros(len(self.outputs), dtype=torch.long, device=self.outputs.device)
+        return decisions(self.outputs)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """`(batch,)`, which of the explained outputs is the predicted class'."""
+        if self.attributions.shape[1] == 1:
+            return torch.zeros_like(self.predicted)
+        return self.predicted
+
+    @cached_property
+    def target_attributions(self) -> Tensor:
+        """`(batch, latents)`, attributions to the predicted class."""
+        return self._of_target(self.attributions)
+
+    @cached_property
+    def effective_latents(self) -> Tensor:
+        """`(batch,)`, participation ratio of the attributions to the predicted class."""
+        return participation_ratio(self.target_attributions)
+
+    @cached_property
+    def disagrees(self) -> Tensor:
+        """`(batch,)`, whether the reconstruction is predicted as another class."""
+        if self.task == "regression":
+            return torch.zeros_like(self.predicted, dtype=torch.bool)
+        return decisions(self.reencoded_outputs) != decisions(self.outputs)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Trust figures over all examples; fidelity and completeness first.
+
+        `agreement` and `prediction_kl` (nats; mean squared error for a regression) compare the
+        predictor at reconstructions and inputs, `reconstruction_error` is the squared error per
+        example, `effective_latents`, `latents_for_90_percent`, `latent_share` and
+        `monotonicity` describe the attributions to the predicted class.
+        """
+        regression = self.task == "regression"
+        fidelity = (
+            (self.reencoded_outputs - self.outputs).pow(2).mean()
+            if regression
+            else prediction_kl(self.outputs, self.reencoded_outputs)
+        )
+        change = self.explained_at - self.explained_at_baseline
+        error = (self.reconstructions - self.inputs).pow(2).flatten(1).sum(dim=1).mean()
+        latents_needed = latents_for_share(self.target_attributions).double().mean()
+        figures = {
+            "agreement": agreement(self.outputs, self.reencoded_outputs, regression=regression),
+            "prediction_kl": fidelity,
+            "reconstruction_error": error,
+            "completeness_error": completeness_error(self.attributions, change),
+            "effective_latents": self.effective_latents.nanmean(),
+            "latents_for_90_percent": latents_needed,
+            "latent_share": self.latent_share.mean(),
+            "monotonicity": monotonicity(
+                self.target_attributions, self._of_target(self.total_variation)
+            ),
+        }
+        return {name: float(value) for name, value in figures.items()}
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before believing the figures, in plain language."""
+        found = []
+        figures = self.metrics
+        if not bool(self.target_attributions.any(dim=1).all()):
+            found.append(
+                "Some examples have no attribution at all: the predictor does not respond to "
+                "any latent there, so sparsity means nothing."
+            )
+        if figures["agreement"] < 0.9:
+            found.append(
+                f"The re-encoded prediction disagrees for {1 - figures['agreement']:.0%} of the "
+                "examples: the code loses what the predictor looks at. Train with a larger "
+                "prediction_weight or more latents."
+                if self.task == "classification"
+                else f"Only {figures['agreement']:.0%} of the variance of the outputs survives "
+                "encoding and decoding. Train with a larger prediction_weight or more latents."
+            )
+        if figures["latent_share"] < 0.5:
+            found.append(
+                f"{1 - figures['latent_share']:.0%} of the evidence is in the residual, which "
+                "the latents do not explain."
+            )
+        if not figures["completeness_error"] <= 0.01:
+            found.append(
+                f"Attributions miss the change of output by {figures['completeness_error']:.1%}: "
+                "raise n_steps."
+            )
+        return tuple(found)
+
+    def summary(self) -> str:
+        """Trust figures, warnings and the latents that matter most, as text."""
+        strength = self.target_attributions.abs().mean(dim=0)
+        order = strength.argsort(descending=True)[:3].tolist()
+        share = strength / strength.sum()
+        lines = [f"{len(self.inputs)} examples, {len(self.latent_names)} latents"]
+        lines += [f"  {name:<24}{value:.4g}" for name, value in self.metrics.items()]
+        lines.append(
+            "most used latents: "
+            + ", ".join(f"{self.latent_names[i]} ({share[i]:.0%})" for i in order)
+        )
+        lines += [f"warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Metrics, warnings, names and settings: plain values, ready for JSON."""
+        return {
+            "metrics": self.metrics,
+            "warnings": list(self.warnings),
+            "class_names": list(self.class_names),
+            "latent_names": list(self.latent_names),
+            "settings": self.settings,
+        }
+
+    def to_frame(self, *, all_classes: bool = False) -> "pd.DataFrame":
+        """One row per example and latent (and class): its value and attribution.
+
+        Args:
+            all_classes: All explained outputs instead of the predicted class alone.
+        """
+        import pandas as pd
+
+        examples, classes, latents = self.attributions.shape
+        if all_classes:
+            example, column, latent = (
+                index.flatten()
+                for index in torch.meshgrid(
+                    *map(torch.arange, (examples, classes, latents)), indexing="ij"
+                )
+            )
+        else:
+            example, latent = (
+                index.flatten()
+                for index in torch.meshgrid(*map(torch.arange, (examples, latents)), indexing="ij")
+            )
+            column = self.target.cpu()[example]
+        names = self._explained_names
+        predicted = self.predicted.cpu()[example].tolist()
+        return pd.DataFrame(
+            {
+                "example": example.numpy(),
+                "predicted": [self.class_names[index] for index in predicted]
+                if self.task == "classification"
+                else [self.class_names[0]] * len(predicted),
+                "explained": [names[index] for index in column.tolist()],
+                "latent": [self.latent_names[index] for index in latent.tolist()],
+                "value": self.latents.cpu()[example, latent].numpy(),
+                "attribution": self.attributions.cpu()[example, column, latent].numpy(),
+            }
+        )
+
+    def plot(self, **options: Any) -> "Figure":
+        """Heatmap classes x latents: mean attribution over the examples predicted as each class.
+
+        Args:
+            **options: For `attributions.plot_heatmap`.
+
+        Returns:
+            The figure.
+        """
+        classes = self.attributions.shape[1]
+        rows, effective = [], []
+        for index in range(classes):
+            chosen = self.target == index
+            rows.append(self.attributions[chosen, index].mean(dim=0))
+            effective.append(self.effective_latents[chosen].nanmean())
+        defaults = {
+            "class_names": self._explained_names,
+            "latent_names": self.latent_names,
+            "effective_latents": torch.stack(effective),
+            "title": f"What each class is recognised by (agreement {self.metrics['agreement']:.2f})",
+            "label": f"mean attribution ({self.settings['explained_name']})",
+        }
+        return plot_heatmap(torch.stack(rows), **{**defaults, **options}).figure
+
+    def plot_traversals(
+        self, example: int = 0, *, n_latents: int = 5, steps: int = 9
+    ) -> "Figure":
+        """Strips of the latents that matter most for one example, with what the predictor says.
+
+        Args:
+            example: Index into the batch.
+            n_latents: Rows: the latents of largest absolute attribution to the predicted class.
+            steps: Frames from -2.5 to 2.5.
+
+        Returns:
+            The figure.
+
+        Raises:
+            ValueError: `example` is out of range.
+            RuntimeError: The explanation was loaded without VAE and predictor.
+        """
+        if not 0 <= example < len(self.inputs):
+            raise ValueError(
+                f"`example` must be from 0 to {len(self.inputs) - 1}. Got {example}. "
+                "Choose one of the explained examples."
+            )
+        scores = self.target_attributions[example]
+        chosen = scores.abs().argsort(descending=True)[:n_latents].tolist()
+        traversals = [self.traverse(example, latent, steps=steps) for latent in chosen]
+        target = int(self.predicted[example]) if self.outputs.shape[1] > 1 else 0
+        predicted = self.class_names[int(self.predicted[example])]
+        return plot_traversals(
+            traversals,
+            target=target,
+            class_names=self.class_names
+            if self.outputs.shape[1] > 1
+            else (self.class_names[-1],),
+            row_names=[f"{self.latent_names[i]} ({scores[i]:+.1f})" for i in chosen],
+            original=self.latents[example, chosen],
+            caption=f"Example {example}, predicted {predicted}. In brackets: attribution. "
+            "Blue frame: nearest to the example.",
+            as_probability=self.task == "classification",
+            feature_names=self.settings.get("feature_names"),
+        )
+
+    def traverse(self, example: int, latent: int, *, steps: int = 9) -> Traversal:
+        """Move one latent of one example from -2.5 to 2.5; see `trimvae.traversals.traverse`."""
+        if self._context is None:
+            raise RuntimeError(
+                "`traverse` must have VAE and predictor. Got an explanation loaded without them. "
+                "Use Explanation.load(path, vae=..., predictor=...)."
+            )
+        vae, predictor, preprocess = self._context
+        values = torch.linspace(-2.5, 2.5, steps)
+        with evaluating(vae):
+            return traverse(
+                vae, predictor, self.latents[example], latent, values=values, preprocess=preprocess
+            )
+
+    def rename(
+        self, *, classes: Sequence[str] | None = None, latents: Sequence[str] | None = None
+    ) -> "Explanation":
+        """Return the same explanation with other names of classes or latents."""
+        class_names = self.class_names if classes is None else tuple(classes)
+        latent_names = self.latent_names if latents is None else tuple(latents)
+        _check_names("classes", class_names, len(self.class_names))
+        _check_names("latents", latent_names, len(self.latent_names))
+        return replace(self, class_names=class_names, latent_names=latent_names)
+
+    def save(self, path: str | Path) -> None:
+        """Write tensors, names and settings to one safetensors file, whole or not at all."""
+        path = Path(path)
+        tensors = {
+            item.name: getattr(self, item.name).contiguous().cpu()
+            for item in fields(self)
+            if isinstance(getattr(self, item.name), Tensor)
+        }
+        texts = {
+            "class_names": self.class_names,
+            "latent_names": self.latent_names,
+            "settings": self.settings,
+        }
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+        try:
+            save_file(
+                tensors, temporary, {"format": "trimvae.Explanation", "texts": json.dumps(texts)}
+            )
+            os.replace(temporary, path)  # noqa: PTH105
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        vae: VAE | None = None,
+        predictor: Function | None = None,
+        preprocess: Function | None = None,
+    ) -> "Explanation":
+        """Read an explanation that `save` wrote; no code of the file is executed.
+
+        Args:
+            path: The file.
+            vae: For traversals, together with the predictor.
+            predictor: See `vae`.
+            preprocess: See `explain`.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is truncated or not ours.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"`path` must be a file. Got {path}, which does not exist.")
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(
+                f"`path` must be a file that Explanation.save wrote. Got {path}, which is "
+                f"truncated or of another kind ({error}). Save the explanation again."
+            ) from error
+        if metadata.get("format") != "trimvae.Explanation":
+            raise ValueError(
+                f"`path` must be a file that Explanation.save wrote. Got {path}, written by "
+                "something else. Save with explanation.save(path)."
+            )
+        texts = json.loads(metadata["texts"])
+        context = None if vae is None or predictor is None else (vae, predictor, preprocess)
+        return cls(
+            **tensors,
+            class_names=tuple(texts["class_names"]),
+            latent_names=tuple(texts["latent_names"]),
+            settings=texts["settings"],
+            _context=context,
+        )
+
+    @property
+    def _explained_names(self) -> tuple[str, ...]:
+        if self.attributions.shape[1] == len(self.class_names):
+            return self.class_names
+        return (self.settings["explained_name"],)
+
+    def _of_target(self, tensor: Tensor) -> Tensor:
+        return tensor[torch.arange(len(tensor), device=tensor.device), self.target]
+
+
+def explain(
+    vae: VAE,
+    predictor: Function,
+    inputs: Tensor,
+    *,
+    preprocess: Function | None = None,
+    explained: Explained = "centred_logit",
+    residual: bool = False,
+    baselines: Tensor | None = None,
+    n_steps: int = 50,
+    max_points: int = 256,
+    task: Task | None = None,
+    class_names: Sequence[str] | None = None,
+    latent_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+) -> Explanation:
+    """Explain a predictor's outputs at some inputs through the latents of a VAE.
+
+    Integrated gradients from the baseline to the posterior mean, to every class at once. Neither
+    VAE, predictor, inputs nor random generators are changed.
+
+    Args:
+        vae: Trained, for these inputs.
+        predictor: See `attributions.Trim`.
+        inputs: `(batch, *event)`, on the device and in the dtype of VAE and predictor.
+        preprocess: Between decoder and predictor.
+        explained: See `attributions.Trim`; the centred logit by default.
+        residual: Whether what the decoder leaves out is added back, held fixed. Then the
+            attributions end at the predictor's output at the inputs themselves.
+        baselines: `(1, latents)` or `(batch, latents)`; the prior mean without it.
+        n_steps: Path points.
+        max_points: Most path points decoded at once; bounds the memory.
+        task: Without it, `"regression"` for a single output, else `"classification"`. Say
+            `"classification"` for a single binary logit.
+        class_names: One per output (two for a binary logit: negative, positive).
+        latent_names: One per latent; `z0`, `z1` ... without it.
+        feature_names: Columns of a table, for its figures.
+
+    Returns:
+        The explanation.
+
+    Raises:
+        TypeError: Inputs or outputs are not floating-point tensors.
+        ValueError: Inputs do not fit the VAE, the predictor is unfit to be explained (see
+            `attributions.predictors.check_predictor`), or another argument is out of range.
+        RuntimeError: The predictor is not differentiable.
+
+    Example:
+        >>> vae, predictor = VAE.dense((6,), latent_size=2), torch.nn.Linear(6, 3)
+        >>> explanation = explain(vae, predictor, torch.randn(4, 6))
+        >>> explanation.attributions.shape == (4, 3, 2)
+        True
+    """
+    if len(inputs) == 0:
+        raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
+    vae.check_inputs(inputs)
+    _check_device(vae, inputs)
+    inputs = inputs.detach()
+    first, are_probabilities = check_predictor(predictor, inputs[:8], preprocess)
+    task = task or ("classification" if first.shape[1] > 1 else "regression")
+    trim = Trim(
+        predictor,
+        vae.decode,
+        preprocess=preprocess,
+        explained=explained,
+        probabilities=are_probabilities,
+    )
+    with evaluating(vae):
+        with torch.no_grad():
+            posterior = vae.encode(inputs)
+            latents = posterior.mean
+            start = torch.zeros_like(latents[:1]) if baselines is None else baselines
+            _check_baselines(start, latents)
+            reconstructions = vae.decode(latents)
+            left_out = inputs - reconstructions if residual else None
+        outputs, reencoded, at_baseline = (
+            predict_in_batches(predictor, points, preprocess)
+            for points in (inputs, reconstructions, _decode_baselines(vae, start, left_out))
+        )
+        _check_finite(outputs)
+        paths = integrated_gradients(
+            trim, latents, start, left_out, n_steps=n_steps, max_points=max_points
+        )
+    selected = [trim.select(values) for values in (outputs, reencoded, at_baseline)]
+    explained_at = selected[0] if residual else selected[1]
+    columns = paths.attributions.shape[1]
+    target = (
+        decisions(outputs) if columns > 1 else torch.zeros_like(decisions(outputs))
+    ).unsqueeze(1)
+    plain_baseline = trim.select(
+        predict_in_batches(predictor, _decode_baselines(vae, start, None), preprocess)
+    )
+    share = latent_share(
+        selected[0].gather(1, target),
+        selected[1].gather(1, target),
+        plain_baseline.expand_as(selected[0]).gather(1, target),
+    )[:, 0]
+    logits = [
+        values.clamp_min(torch.finfo(values.dtype).tiny).log() if are_probabilities else values
+        for values in (outputs, reencoded)
+    ]
+    return Explanation(
+        inputs=inputs,
+        reconstructions=reconstructions,
+        latents=latents,
+        deviations=posterior.stddev,
+        baselines=start,
+        attributions=paths.attributions,
+        total_variation=paths.total_variation,
+        outputs=logits[0],
+        reencoded_outputs=logits[1],
+        explained_at=explained_at,
+        explained_at_baseline=selected[2].expand_as(explained_at).clone(),
+        latent_share=share,
+        class_names=_class_names(class_names, outputs.shape[1], task),
+        latent_names=_latent_names(latent_names, latents.shape[1]),
+        settings={
+            "task": task,
+            "explained_name": _explained_name(explained, task, class_names),
+            "residual": residual,
+            "method": "IntegratedGradients",
+            "n_steps": n_steps,
+            "probabilities": are_probabilities,
+            "feature_names": None if feature_names is None else list(feature_names),
+            "versions": versions(),
+        },
+        _context=(vae, predictor, preprocess),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the figures."""
+    names = ("trimvae", "torch", "captum", "numpy", "lightning")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }
+
+
+def _decode_baselines(vae: VAE, baselines: Tensor, residual: Tensor | None) -> Tensor:
+    with torch.no_grad():
+        decoded = vae.decode(baselines)
+        return decoded if residual is None else decoded + residual
+
+
+def _explained_name(
+    explained: Explained, task: Task, class_names: Sequence[str] | None
+) -> str:
+    if isinstance(explained, Contrast):
+        names = [class_names[i] if class_names else str(i) for i in explained]
+        return f"{names[0]} rather than {names[1]}"
+    if task == "regression":
+        return "output"
+    return "centred logit" if explained == "centred_logit" else "output"
+
+
+def _class_names(names: Sequence[str] | None, outputs: int, task: Task) -> tuple[str, ...]:
+    wanted = 2 if outputs == 1 and task == "classification" else outputs
+    if names is None:
+        return ("output",) if wanted == 1 else tuple(str(index) for index in range(wanted))
+    _check_names("class_names", names, wanted)
+    return tuple(map(str, names))
+
+
+def _latent_names(names: Sequence[str] | None, latents: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"z{index}" for index in range(latents))
+    _check_names("latent_names", names, latents)
+    return tuple(map(str, names))
+
+
+def _check_names(argument: str, names: Sequence[str], count: int) -> None:
+    if len(names) != count:
+        raise ValueError(
+            f"`{argument}` must have {count} entries. Got {len(names)}. Name each once."
+        )
+
+
+def _check_device(vae: VAE, inputs: Tensor) -> None:
+    parameter = next(vae.parameters(), inputs)
+    if (parameter.device, parameter.dtype) != (inputs.device, inputs.dtype):
+        raise ValueError(
+            "`inputs` must be on the device and in the dtype of the VAE. Got inputs in "
+            f"{inputs.dtype} on {inputs.device} and a VAE in {parameter.dtype} on "
+            f"{parameter.device}. Move one of the two with .to(...)."
+        )
+
+
+def _check_baselines(baselines: Tensor, latents: Tensor) -> None:
+    if baselines.shape not in ((1, latents.shape[1]), latents.shape):
+        raise ValueError(
+            f"`baselines` must have shape (1, {latents.shape[1]}) or {tuple(latents.shape)}. "
+            f"Got {tuple(baselines.shape)}. Pass one row, or one per example."
+        )
+
+
+def _check_finite(outputs: Tensor) -> None:
+    if not torch.isfinite(outputs).all():
+        rows = (~torch.isfinite(outputs)).any(dim=1).nonzero()[:3, 0].tolist()
+        raise ValueError(
+            "`predictor` must return finite outputs. Got NaN or infinity for the examples "
+            f"{rows}. Check its weights and the range of its inputs."
+        )
