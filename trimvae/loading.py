@@ -61,6 +61,30 @@ class EpochBatches(Sampler[list[int]]):
             yield batch[self.rank :: self.world].tolist()
 
 
+class Repeatable:
+    """A user's loader that draws the same in the same epoch, whatever was drawn before.
+
+    Args:
+        loader: Shuffles, if at all, with torch's global generator.
+        seed: Of every epoch, together with its number.
+    """
+
+    def __init__(self, loader: DataLoader, seed: int) -> None:
+        self.loader, self.seed, self.epoch = loader, seed, 0
+        self.sampler = self  # where Lightning looks for set_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that comes next (Lightning calls this)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        torch.manual_seed(mix(self.seed, self.epoch))
+        yield from self.loader
+
+
 class _Rows(Dataset):
     """A tensor data set that is indexed by a whole batch at once."""
 

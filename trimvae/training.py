@@ -20,7 +20,7 @@ from attributions import Penalty, Trim, agreement, path_contributions, predictio
 from attributions.predictors import Function, check_predictor, predict
 from attributions.trim import Explained
 from trimvae.checkpoints import check_checkpoint
-from trimvae.loading import Data, first_inputs, inputs_of, loader, mix
+from trimvae.loading import Data, Repeatable, first_inputs, inputs_of, loader, mix
 from trimvae.objectives import BetaVAE, Objective, Pass
 from trimvae.vae import VAE
 
@@ -83,7 +83,6 @@ class VAETraining(L.LightningModule):
         # In a list, so that Lightning neither trains, moves, counts nor saves the predictor.
         self._explained = [predictor, preprocess, explained, probabilities]
         self._trim: list[Trim] = []
-        self._generator_state: Tensor | None = None
 
     @property
     def trim(self) -> Trim:
@@ -181,20 +180,8 @@ class VAETraining(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Mark the checkpoint as ours; keep the generator for loaders that shuffle with it."""
+        """Mark the checkpoint as ours."""
         checkpoint["trimvae"] = {"latent_size": self.vae.latent_size}
-        checkpoint["generator_state"] = torch.get_rng_state()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the generator's state until training starts."""
-        self._generator_state = checkpoint["generator_state"]
-
-    def on_train_start(self) -> None:
-        """Restore the generator of the interrupted run."""
-        if self._generator_state is not None:
-            torch.set_rng_state(self._generator_state.cpu())
-            self._generator_state = None
-
     def _logits(self, inputs: Tensor) -> Tensor:
         outputs = predict(self.trim.predictor, inputs, self.trim.preprocess)
         if self.trim.probabilities:
@@ -383,7 +370,9 @@ def fit(
             }
         )
         share = {"rank": trainer.global_rank, "world": trainer.world_size}
-        training = loader(data, batch_size, seed=seed, **share)
+        training: Any = loader(data, batch_size, seed=seed, **share)
+        if not ours and trainer.world_size == 1:
+            training = Repeatable(training, seed)
         held_out = None
         if validation is not None:
             held_out = loader(
