@@ -112,7 +112,7 @@ def run(folder: Path, *, seed: int = 0, epochs: int = EPOCHS, say: Any = print) 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         classifier = train_classifier(
-            new_classifier(), data.train_inputs, data.train_labels, epochs=10
+            new_classifier(), data.train_inputs, data.train_labels, epochs=20
         )
     save_file(classifier.state_dict(), folder / "classifier.safetensors")
     (folder / "classifier.py").write_text(CLASSIFIER_FILE)

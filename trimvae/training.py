@@ -492,6 +492,7 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             for message in (
                 ".*does not have many workers.*",
+                ".*You defined a `validation_step` but have no `val_dataloader`.*",
                 ".*treespec, LeafSpec.*",
                 ".*Checkpoint directory .* exists and is not empty.*",
                 ".*tensorboardX.*",

@@ -1,0 +1,177 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trimvae import runs
+from trimvae.cli import app
+
+CLASSIFIER = """
+import torch
+
+def load():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+
+def preprocessing():
+    return lambda inputs: inputs / 2
+
+weights = 3
+"""
+SMALL = ["--epochs", "1", "--latent-size", "2", "--batch-size", "32"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_model.py").write_text(CLASSIFIER)
+    rng = np.random.default_rng(0)
+    np.savez(
+        "table.npz", inputs=rng.normal(size=(100, 6)), class_names=np.array(["red", "green", "blü"])
+    )
+    return tmp_path
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def train(*more: str):
+    return call(
+        "train", "--classifier", "my_model.py:load", "--data", "table.npz", "--out", "run",
+        *SMALL, *more,
+    )  # fmt: skip
+
+
+def test_every_command_has_help_with_an_example():
+    for command in ("demo", "train", "explain", "evaluate"):
+        result = call(command, "--help")
+        assert result.exit_code == 0
+        assert "Example: trimvae" in result.output.replace("\n", " ")
+
+
+def test_train_explain_and_evaluate_from_the_folder_alone(folder, monkeypatch):
+    result = train("--preprocess", "my_model.py:preprocessing")
+    assert result.exit_code == 0, result.output
+    written = {path.name for path in (folder / "run").iterdir()}
+    assert written == {
+        "configuration.json",
+        "metrics.json",
+        "history.json",
+        "last.ckpt",
+        "vae.safetensors",
+        "examples.safetensors",
+        "explanation",
+    }
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert 0 <= metrics["agreement"] <= 1
+    configuration = json.loads((folder / "run" / "configuration.json").read_text())
+    assert configuration["latent_size"] == 2
+    assert configuration["class_names"] == ["red", "green", "blü"]
+
+    (folder / "table.npz").unlink()
+    elsewhere = folder / "elsewhere"
+    shutil.move(folder / "run", elsewhere)
+    monkeypatch.chdir("/")
+    result = call("explain", str(elsewhere), "--examples", "5", "--out", str(folder / "seen"))
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (folder / "seen").iterdir()} >= {
+        "heatmap.png",
+        "attributions.csv",
+        "explanation.safetensors",
+        "traversals_0.png",
+    }
+    result = call("evaluate", str(elsewhere))
+    assert result.exit_code == 0, result.output
+    assert "agreement" in json.loads((elsewhere / "evaluation.json").read_text())["metrics"]
+
+
+def test_an_existing_folder_is_only_replaced_when_said_and_only_a_run(folder):
+    assert train().exit_code == 0
+    with pytest.raises(FileExistsError, match="holds an earlier run. Pass --overwrite or --resume"):
+        train()
+    assert train("--overwrite").exit_code == 0
+    (folder / "precious").mkdir()
+    (folder / "precious" / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="is not a run of ours"):
+        runs.create(folder / "precious", overwrite=True)
+    assert (folder / "precious" / "thesis.tex").exists()
+
+
+def test_an_interrupted_run_goes_on_with_resume(folder):
+    assert train().exit_code == 0
+    (folder / "run" / "vae.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="must be a finished run"):
+        call("explain", "run")
+    assert train("--resume").exit_code == 0
+    assert (folder / "run" / "vae.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "message"),
+    [
+        ("my_model.py", ValueError, "must have the form FILE.py:FUNCTION"),
+        ("missing.py:load", FileNotFoundError, "must name an existing file"),
+        ("my_model.py:lode", AttributeError, "must name a function of my_model.py"),
+        ("my_model.py:weights", ValueError, "a function that returns the model"),
+    ],
+)
+def test_a_classifier_that_cannot_be_found_is_said(folder, spec, error, message):
+    with pytest.raises(error, match=message):
+        runs.load_function(spec)
+
+
+def test_errors_are_one_line_and_exit_code_two(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", "from trimvae.cli import main; main()", "explain", "nowhere"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: `run` must be the folder of a run. Got nowhere")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_something_else_is_refused(folder):
+    with pytest.raises(FileNotFoundError, match="`run` must be the folder of a run"):
+        call("evaluate", ".")
+
+
+def test_the_demo_writes_every_figure_it_promises(folder, monkeypatch):
+    """One epoch on few digits: the mechanics; `make demo` shows the figures."""
+    import trimvae.demo as demo
+
+    few = demo.digits()
+    few = few._replace(
+        train_inputs=few.train_inputs[:256],
+        train_labels=few.train_labels[:256],
+        test_inputs=few.test_inputs[:40],
+        test_labels=few.test_labels[:40],
+    )
+    monkeypatch.setattr(demo, "digits", lambda: few)
+    monkeypatch.setattr(demo, "N_STEPS", 4)
+    result = call("demo", "--seed", "3", "--out", "demo", "--epochs", "1")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((folder / "demo" / "metrics.json").read_text())
+    assert metrics["seed"] == 3
+    assert 0 < metrics["predictor_accuracy"] <= 1
+    keys = {
+        "agreement",
+        "prediction_kl",
+        "reconstruction_error",
+        "effective_latents",
+        "latents_for_90_percent",
+        "completeness_error",
+        "latent_share",
+        "monotonicity",
+        "train_seconds",
+    }
+    assert set(metrics["plain"]) == set(metrics["trim"]) == keys
+    for name in ("comparison.png", "explanation/heatmap.png", "explanation/traversals_0.png"):
+        assert (folder / "demo" / name).stat().st_size > 10_000
+    assert call("explain", "demo", "--examples", "4").exit_code == 0
