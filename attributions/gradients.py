@@ -209,15 +209,12 @@ class ExpectedGradients(GradientAttribution):
     """Integrated gradients by a few random path points: cheap, unbiased, differentiable.
 
     The form for training: one to four points per example and step. To report, use
-    `IntegratedGradients` with 32 steps or more.
+    `IntegratedGradients` with 32 steps or more. Made from a `forward_func`, as every Captum method.
 
     References:
         Erion, Janizek, Sturmfels, Lundberg, Lee: Improving performance of deep learning models
         with axiomatic attribution priors and expected gradients, 2021,
         https://arxiv.org/abs/1906.10670
-
-    Args:
-        forward_func: Function or module, as for every Captum method; a `Trim`.
 
     Example:
         >>> method = ExpectedGradients(lambda latents: latents.pow(2).sum(1))

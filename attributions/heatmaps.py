@@ -37,6 +37,7 @@ def plot_heatmap(
     title: str = "",
     label: str = "mean attribution",
     max_classes: int = 30,
+    limit: float | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
     """Draw classes x latents as a signed heatmap, 0 in the middle, effective latents beside it.
@@ -51,6 +52,7 @@ def plot_heatmap(
         title: Above the figure.
         label: What the colours mean, with units.
         max_classes: With more classes only those with the largest attributions are drawn.
+        limit: Value of the strongest colour, to compare heatmaps; the largest here without it.
         ax: Where to draw; a new figure without it.
 
     Returns:
@@ -77,7 +79,7 @@ def plot_heatmap(
         title = f"{title} ({max_classes} of {classes} classes)".strip()
     values = values[rows]
     if ax is None:
-        ax = new_figure(2.8 + 0.55 * latents, 1.4 + 0.36 * len(rows)).subplots()
+        ax = new_figure(3.4 + 0.55 * latents, max(2.6, 1.5 + 0.36 * len(rows))).subplots()
     return _draw(
         ax,
         values,
@@ -85,6 +87,7 @@ def plot_heatmap(
         latent_names,
         [float(effective_latents[row]) for row in rows],
         (title, label),
+        limit,
     )
 
 
@@ -105,10 +108,11 @@ def _draw(
     latent_names: list[str],
     effective: list[float],
     texts: tuple[str, str],
+    limit: float | None,
 ) -> "Axes":
     from matplotlib import colormaps
 
-    limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    limit = limit or float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     colours = colormaps[DIVERGING].with_extremes(bad="lightgrey")
     image = ax.imshow(
         np.ma.masked_invalid(values), cmap=colours, vmin=-limit, vmax=limit, aspect="auto"
@@ -138,12 +142,18 @@ def _draw(
             color="0.3",
         )
     ax.text(
-        1.01, 1.01, "effective\nlatents", transform=ax.transAxes, va="bottom", fontsize=7,
+        1.01,
+        1.01,
+        "effective\nlatents",
+        transform=ax.transAxes,
+        va="bottom",
+        fontsize=7,
         color="0.3",
     )
     title, label = texts
-    ax.set_title(title, loc="left", fontsize=10)
-    ax.figure.colorbar(image, ax=ax, label=label, fraction=0.05, pad=0.12)
+    ax.set_title(title, loc="left", fontsize=10, pad=22)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.12)
+    bar.set_label(label, fontsize=8)
     return ax
 
 

@@ -161,7 +161,11 @@ class Penalty(Protocol):
     """A weight and a pure function of contributions `(batch, points, latents)`."""
 
     name: ClassVar[str]
-    weight: float
+
+    @property
+    def weight(self) -> float:
+        """Factor in the loss."""
+        ...
 
     def __call__(self, contributions: Tensor) -> Tensor:
         """Unweighted penalty, a scalar."""

@@ -151,9 +151,7 @@ def check_predictor(
     with torch.random.fork_rng(devices=device_indices), torch.enable_grad():
         outputs = predict(predictor, point, preprocess)
         again = predict_in_batches(predictor, inputs, preprocess, len(inputs))
-    changed = [
-        name for name, (buffer, before) in buffers.items() if not _same(buffer, before)
-    ]
+    changed = [name for name, (buffer, before) in buffers.items() if not _same(buffer, before)]
     for name in changed:
         buffer, before = buffers[name]
         with torch.no_grad():

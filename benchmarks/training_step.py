@@ -86,6 +86,7 @@ class Clock(L.Callback):
     """Seconds a step after the warm-up, everything between the steps included."""
 
     def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        """Start and stop."""
         if index == WARM_UP - 1:
             self.started = time.perf_counter()
         elif index == STEPS - 1:
@@ -147,7 +148,9 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name, rounds in results.items():
         seconds = statistics.median(result["seconds"] for result in rounds)
-        ratios = [mine["seconds"] / base["seconds"] for mine, base in zip(rounds, bare, strict=True)]
+        ratios = [
+            mine["seconds"] / base["seconds"] for mine, base in zip(rounds, bare, strict=True)
+        ]
         memory = statistics.median(result["mebibytes"] for result in rounds)
         print(
             f"| {name} | {BATCH / seconds:.0f} | {seconds / reference:.2f} "

@@ -1,6 +1,7 @@
 """Explain a trained classifier through the latents of a disentangling VAE."""
 
-from trimvae.explanation import Explanation, explain
+from trimvae.explaining import explain
+from trimvae.explanation import Explanation
 from trimvae.objectives import BetaVAE
 from trimvae.training import VAETraining, fit
 from trimvae.traversals import Traversal, traverse

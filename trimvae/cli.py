@@ -13,7 +13,7 @@ from attributions import Monotonicity, Penalty, Sparsity
 from trimvae import demo as demonstration
 from trimvae import runs
 from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder
-from trimvae.explanation import explain, versions
+from trimvae.explaining import explain, versions
 from trimvae.objectives import BetaVAE
 from trimvae.training import fit
 from trimvae.vae import VAE
@@ -85,9 +85,7 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 3e-3,
     beta: Annotated[float, typer.Option(help="Weight of the KL term.")] = 1.0,
-    likelihood: Annotated[
-        str, typer.Option(help="auto, bernoulli, gaussian or laplace.")
-    ] = "auto",
+    likelihood: Annotated[str, typer.Option(help="auto, bernoulli, gaussian or laplace.")] = "auto",
     prediction_weight: Annotated[float, typer.Option(help="Weight of the prediction loss.")] = 20.0,
     sparsity: Annotated[float, typer.Option(help="Weight of the sparsity penalty.")] = 6.0,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,

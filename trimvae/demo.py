@@ -14,7 +14,8 @@ from attributions.heatmaps import new_figure, plot_heatmap
 from attributions.predictors import predict_in_batches
 from trimvae import runs
 from trimvae.data import Split, digits
-from trimvae.explanation import Explanation, explain, versions
+from trimvae.explaining import explain, versions
+from trimvae.explanation import Explanation
 from trimvae.training import fit
 from trimvae.vae import VAE
 
@@ -23,7 +24,7 @@ EPOCHS = 40
 PREDICTION_WEIGHT = 20.0
 SPARSITY = 6.0
 N_STEPS = 20
-CLASSIFIER_FILE = '''"""The demo's classifier, as `trimvae explain` wants it: a function that returns a module."""
+CLASSIFIER_FILE = '''"""The demo's classifier, as `trimvae explain` wants it: a function."""
 
 from pathlib import Path
 
@@ -93,7 +94,8 @@ def run(folder: Path, *, seed: int = 0, epochs: int = EPOCHS, say: Any = print) 
         What `metrics.json` holds.
     """
     data = digits()
-    assert data.train_labels is not None and data.test_labels is not None  # digits have them
+    assert data.train_labels is not None  # digits have labels
+    assert data.test_labels is not None
     runs.write_json(
         folder / runs.CONFIGURATION,
         {
@@ -120,13 +122,11 @@ def run(folder: Path, *, seed: int = 0, epochs: int = EPOCHS, say: Any = print) 
     say(f"    accuracy on 1,000 held-out digits {predictor_accuracy:.3f}; frozen from here on")
 
     say("2/4 training a plain beta-VAE, which knows nothing of the classifier")
-    plain, plain_metrics = _train_and_explain(classifier, data, seed, epochs, through=False)
+    _, plain, plain_metrics = _train_and_explain(classifier, data, seed, epochs, through=False)
     say("3/4 training trimvae through the classifier: prediction loss and sparsity penalty")
-    trim, trim_metrics = _train_and_explain(classifier, data, seed, epochs, through=True)
+    vae, trim, trim_metrics = _train_and_explain(classifier, data, seed, epochs, through=True)
 
     say("4/4 drawing")
-    vae = trim._context[0] if trim._context else None
-    assert vae is not None  # explain() has just set it
     vae.save(folder / "vae.safetensors")
     runs.save_examples(folder, data.test_inputs[:256], data.test_labels[:256])
     _plot_side_by_side(plain, trim).savefig(folder / "comparison.png", dpi=150)
@@ -143,7 +143,7 @@ def run(folder: Path, *, seed: int = 0, epochs: int = EPOCHS, say: Any = print) 
 
 def _train_and_explain(
     classifier: nn.Module, data: Split, seed: int, epochs: int, *, through: bool
-) -> tuple[Explanation, dict[str, float]]:
+) -> tuple[VAE, Explanation, dict[str, float]]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=LATENT_SIZE)
@@ -161,30 +161,25 @@ def _train_and_explain(
     explanation = explain(
         vae, classifier, data.test_inputs, n_steps=N_STEPS, class_names=data.class_names
     )
-    return explanation, {**explanation.metrics, "train_seconds": seconds}
+    return vae, explanation, {**explanation.metrics, "train_seconds": seconds}
 
 
 def _plot_side_by_side(plain: Explanation, trim: Explanation) -> Any:
     figure = new_figure(15, 5.2)
-    for explanation, title, axes in zip(
-        (plain, trim), ("plain beta-VAE", "trimvae"), figure.subplots(1, 2), strict=True
+    heatmaps = [explanation.by_predicted_class for explanation in (plain, trim)]
+    limit = max(float(attributions.nan_to_num().abs().max()) for attributions, _ in heatmaps)
+    for explanation, (attributions, effective), title, axes in zip(
+        (plain, trim), heatmaps, ("plain beta-VAE", "trimvae"), figure.subplots(1, 2), strict=True
     ):
-        rows = [
-            explanation.attributions[explanation.target == index, index].mean(dim=0)
-            for index in range(len(explanation.class_names))
-        ]
-        effective = [
-            explanation.effective_latents[explanation.target == index].nanmean()
-            for index in range(len(explanation.class_names))
-        ]
         figures = explanation.metrics
         plot_heatmap(
-            torch.stack(rows),
+            attributions,
             class_names=explanation.class_names,
-            effective_latents=torch.stack(effective),
+            effective_latents=effective,
             title=f"{title}: agreement {figures['agreement']:.3f}, "
             f"effective latents {figures['effective_latents']:.2f}",
             label="mean attribution (centred logit)",
+            limit=limit,
             ax=axes,
         )
     return figure

@@ -1,15 +1,13 @@
-"""explain() -> Explanation: everything one would want to know, in one object."""
+"""Explanation: everything one would want to know, in one object."""
 
-import importlib.metadata
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,12 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from attributions import (
-    Contrast,
-    Trim,
     agreement,
     completeness_error,
-    integrated_gradients,
-    latent_share,
     latents_for_share,
     monotonicity,
     participation_ratio,
@@ -30,8 +24,7 @@ from attributions import (
     prediction_kl,
 )
 from attributions.measures import decisions
-from attributions.predictors import Function, check_predictor, evaluating, predict_in_batches
-from attributions.trim import Explained
+from attributions.predictors import Function, evaluating
 from trimvae.training import Task
 from trimvae.traversals import Traversal, plot_traversals, traverse
 from trimvae.vae import VAE
@@ -107,6 +100,21 @@ class Explanation:
     def effective_latents(self) -> Tensor:
         """`(batch,)`, participation ratio of the attributions to the predicted class."""
         return participation_ratio(self.target_attributions)
+
+    @cached_property
+    def by_predicted_class(self) -> tuple[Tensor, Tensor]:
+        """Means over the examples predicted as each class (NaN where there is none).
+
+        Returns:
+            Attributions to that class `(rows, latents)` and effective latents `(rows,)`. A single
+            binary logit has two rows, negative and positive; a regression or contrast one.
+        """
+        whole = self.task == "regression" or self.settings["contrast"] is not None
+        group = torch.zeros_like(self.predicted) if whole else self.predicted
+        masks = [group == index for index in range(1 if whole else len(self.class_names))]
+        attributions = [self.target_attributions[mask].mean(dim=0) for mask in masks]
+        effective = [self.effective_latents[mask].nanmean() for mask in masks]
+        return torch.stack(attributions), torch.stack(effective)
 
     @cached_property
     def disagrees(self) -> Tensor:
@@ -248,24 +256,24 @@ class Explanation:
         Returns:
             The figure.
         """
-        classes = self.attributions.shape[1]
-        rows, effective = [], []
-        for index in range(classes):
-            chosen = self.target == index
-            rows.append(self.attributions[chosen, index].mean(dim=0))
-            effective.append(self.effective_latents[chosen].nanmean())
+        attributions, effective = self.by_predicted_class
+        names = self.class_names
+        if self.settings["contrast"] is not None or self.task == "regression":
+            names = (self.settings["explained_name"],)
+        elif self.attributions.shape[1] == 1:
+            names = tuple(f"predicted {name}" for name in names)
         defaults = {
-            "class_names": self._explained_names,
+            "class_names": names,
             "latent_names": self.latent_names,
-            "effective_latents": torch.stack(effective),
-            "title": f"What each class is recognised by (agreement {self.metrics['agreement']:.2f})",
+            "effective_latents": effective,
+            "title": "What each class is recognised by "
+            f"(agreement {self.metrics['agreement']:.2f})",
             "label": f"mean attribution ({self.settings['explained_name']})",
         }
-        return plot_heatmap(torch.stack(rows), **{**defaults, **options}).figure
+        axes = plot_heatmap(attributions, **{**defaults, **options})
+        return cast("Figure", axes.figure)
 
-    def plot_traversals(
-        self, example: int = 0, *, n_latents: int = 5, steps: int = 9
-    ) -> "Figure":
+    def plot_traversals(self, example: int = 0, *, n_latents: int = 5, steps: int = 9) -> "Figure":
         """Strips of the latents that matter most for one example, with what the predictor says.
 
         Args:
@@ -293,13 +301,13 @@ class Explanation:
         return plot_traversals(
             traversals,
             target=target,
-            class_names=self.class_names
-            if self.outputs.shape[1] > 1
-            else (self.class_names[-1],),
+            class_names=self.class_names if self.outputs.shape[1] > 1 else (self.class_names[-1],),
             row_names=[f"{self.latent_names[i]} ({scores[i]:+.1f})" for i in chosen],
             original=self.latents[example, chosen],
             caption=f"Example {example}, predicted {predicted}. In brackets: attribution. "
-            "Blue frame: nearest to the example.",
+            + ("Blue frame: nearest to" if self.inputs.ndim == 4 else "Dashed line: where")
+            + " the example"
+            + ("." if self.inputs.ndim == 4 else " is."),
             as_probability=self.task == "classification",
             feature_names=self.settings.get("feature_names"),
         )
@@ -324,8 +332,8 @@ class Explanation:
         """Return the same explanation with other names of classes or latents."""
         class_names = self.class_names if classes is None else tuple(classes)
         latent_names = self.latent_names if latents is None else tuple(latents)
-        _check_names("classes", class_names, len(self.class_names))
-        _check_names("latents", latent_names, len(self.latent_names))
+        check_names("classes", class_names, len(self.class_names))
+        check_names("latents", latent_names, len(self.latent_names))
         return replace(self, class_names=class_names, latent_names=latent_names)
 
     def save(self, path: str | Path) -> None:
@@ -409,205 +417,9 @@ class Explanation:
         return tensor[torch.arange(len(tensor), device=tensor.device), self.target]
 
 
-def explain(
-    vae: VAE,
-    predictor: Function,
-    inputs: Tensor,
-    *,
-    preprocess: Function | None = None,
-    explained: Explained = "centred_logit",
-    residual: bool = False,
-    baselines: Tensor | None = None,
-    n_steps: int = 50,
-    max_points: int = 256,
-    task: Task | None = None,
-    class_names: Sequence[str] | None = None,
-    latent_names: Sequence[str] | None = None,
-    feature_names: Sequence[str] | None = None,
-) -> Explanation:
-    """Explain a predictor's outputs at some inputs through the latents of a VAE.
-
-    Integrated gradients from the baseline to the posterior mean, to every class at once. Neither
-    VAE, predictor, inputs nor random generators are changed.
-
-    Args:
-        vae: Trained, for these inputs.
-        predictor: See `attributions.Trim`.
-        inputs: `(batch, *event)`, on the device and in the dtype of VAE and predictor.
-        preprocess: Between decoder and predictor.
-        explained: See `attributions.Trim`; the centred logit by default.
-        residual: Whether what the decoder leaves out is added back, held fixed. Then the
-            attributions end at the predictor's output at the inputs themselves.
-        baselines: `(1, latents)` or `(batch, latents)`; the prior mean without it.
-        n_steps: Path points.
-        max_points: Most path points decoded at once; bounds the memory.
-        task: Without it, `"regression"` for a single output, else `"classification"`. Say
-            `"classification"` for a single binary logit.
-        class_names: One per output (two for a binary logit: negative, positive).
-        latent_names: One per latent; `z0`, `z1` ... without it.
-        feature_names: Columns of a table, for its figures.
-
-    Returns:
-        The explanation.
-
-    Raises:
-        TypeError: Inputs or outputs are not floating-point tensors.
-        ValueError: Inputs do not fit the VAE, the predictor is unfit to be explained (see
-            `attributions.predictors.check_predictor`), or another argument is out of range.
-        RuntimeError: The predictor is not differentiable.
-
-    Example:
-        >>> vae, predictor = VAE.dense((6,), latent_size=2), torch.nn.Linear(6, 3)
-        >>> explanation = explain(vae, predictor, torch.randn(4, 6))
-        >>> explanation.attributions.shape == (4, 3, 2)
-        True
-    """
-    if len(inputs) == 0:
-        raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
-    vae.check_inputs(inputs)
-    _check_device(vae, inputs)
-    inputs = inputs.detach()
-    first, are_probabilities = check_predictor(predictor, inputs[:8], preprocess)
-    task = task or ("classification" if first.shape[1] > 1 else "regression")
-    trim = Trim(
-        predictor,
-        vae.decode,
-        preprocess=preprocess,
-        explained=explained,
-        probabilities=are_probabilities,
-    )
-    with evaluating(vae):
-        with torch.no_grad():
-            posterior = vae.encode(inputs)
-            latents = posterior.mean
-            start = torch.zeros_like(latents[:1]) if baselines is None else baselines
-            _check_baselines(start, latents)
-            reconstructions = vae.decode(latents)
-            left_out = inputs - reconstructions if residual else None
-        outputs, reencoded, at_baseline = (
-            predict_in_batches(predictor, points, preprocess)
-            for points in (inputs, reconstructions, _decode_baselines(vae, start, left_out))
-        )
-        _check_finite(outputs)
-        paths = integrated_gradients(
-            trim, latents, start, left_out, n_steps=n_steps, max_points=max_points
-        )
-    selected = [trim.select(values) for values in (outputs, reencoded, at_baseline)]
-    explained_at = selected[0] if residual else selected[1]
-    columns = paths.attributions.shape[1]
-    target = (
-        decisions(outputs) if columns > 1 else torch.zeros_like(decisions(outputs))
-    ).unsqueeze(1)
-    plain_baseline = trim.select(
-        predict_in_batches(predictor, _decode_baselines(vae, start, None), preprocess)
-    )
-    share = latent_share(
-        selected[0].gather(1, target),
-        selected[1].gather(1, target),
-        plain_baseline.expand_as(selected[0]).gather(1, target),
-    )[:, 0]
-    logits = [
-        values.clamp_min(torch.finfo(values.dtype).tiny).log() if are_probabilities else values
-        for values in (outputs, reencoded)
-    ]
-    return Explanation(
-        inputs=inputs,
-        reconstructions=reconstructions,
-        latents=latents,
-        deviations=posterior.stddev,
-        baselines=start,
-        attributions=paths.attributions,
-        total_variation=paths.total_variation,
-        outputs=logits[0],
-        reencoded_outputs=logits[1],
-        explained_at=explained_at,
-        explained_at_baseline=selected[2].expand_as(explained_at).clone(),
-        latent_share=share,
-        class_names=_class_names(class_names, outputs.shape[1], task),
-        latent_names=_latent_names(latent_names, latents.shape[1]),
-        settings={
-            "task": task,
-            "explained_name": _explained_name(explained, task, class_names),
-            "residual": residual,
-            "method": "IntegratedGradients",
-            "n_steps": n_steps,
-            "probabilities": are_probabilities,
-            "feature_names": None if feature_names is None else list(feature_names),
-            "versions": versions(),
-        },
-        _context=(vae, predictor, preprocess),
-    )
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide the figures."""
-    names = ("trimvae", "torch", "captum", "numpy", "lightning")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in names
-    }
-
-
-def _decode_baselines(vae: VAE, baselines: Tensor, residual: Tensor | None) -> Tensor:
-    with torch.no_grad():
-        decoded = vae.decode(baselines)
-        return decoded if residual is None else decoded + residual
-
-
-def _explained_name(
-    explained: Explained, task: Task, class_names: Sequence[str] | None
-) -> str:
-    if isinstance(explained, Contrast):
-        names = [class_names[i] if class_names else str(i) for i in explained]
-        return f"{names[0]} rather than {names[1]}"
-    if task == "regression":
-        return "output"
-    return "centred logit" if explained == "centred_logit" else "output"
-
-
-def _class_names(names: Sequence[str] | None, outputs: int, task: Task) -> tuple[str, ...]:
-    wanted = 2 if outputs == 1 and task == "classification" else outputs
-    if names is None:
-        return ("output",) if wanted == 1 else tuple(str(index) for index in range(wanted))
-    _check_names("class_names", names, wanted)
-    return tuple(map(str, names))
-
-
-def _latent_names(names: Sequence[str] | None, latents: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(f"z{index}" for index in range(latents))
-    _check_names("latent_names", names, latents)
-    return tuple(map(str, names))
-
-
-def _check_names(argument: str, names: Sequence[str], count: int) -> None:
+def check_names(argument: str, names: Sequence[str], count: int) -> None:
+    """Raise a ValueError unless there is one name for each of `count` things."""
     if len(names) != count:
         raise ValueError(
             f"`{argument}` must have {count} entries. Got {len(names)}. Name each once."
-        )
-
-
-def _check_device(vae: VAE, inputs: Tensor) -> None:
-    parameter = next(vae.parameters(), inputs)
-    if (parameter.device, parameter.dtype) != (inputs.device, inputs.dtype):
-        raise ValueError(
-            "`inputs` must be on the device and in the dtype of the VAE. Got inputs in "
-            f"{inputs.dtype} on {inputs.device} and a VAE in {parameter.dtype} on "
-            f"{parameter.device}. Move one of the two with .to(...)."
-        )
-
-
-def _check_baselines(baselines: Tensor, latents: Tensor) -> None:
-    if baselines.shape not in ((1, latents.shape[1]), latents.shape):
-        raise ValueError(
-            f"`baselines` must have shape (1, {latents.shape[1]}) or {tuple(latents.shape)}. "
-            f"Got {tuple(baselines.shape)}. Pass one row, or one per example."
-        )
-
-
-def _check_finite(outputs: Tensor) -> None:
-    if not torch.isfinite(outputs).all():
-        rows = (~torch.isfinite(outputs)).any(dim=1).nonzero()[:3, 0].tolist()
-        raise ValueError(
-            "`predictor` must return finite outputs. Got NaN or infinity for the examples "
-            f"{rows}. Check its weights and the range of its inputs."
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,11 @@ class GaussianHead(nn.Module):
     def __init__(self, features: int, latent_size: int) -> None:
         super().__init__()
         self.linear = nn.Linear(features, 2 * latent_size)
+
+    def shrink(self) -> None:
+        """Let posteriors start near the prior."""
+        with torch.no_grad():
+            self.linear.weight.mul_(0.3)
 
     def forward(self, features: Tensor) -> Normal:
         """Return the posterior, each parameter `(batch, latent_size)`."""
@@ -87,6 +93,7 @@ class ConvolutionalEncoder(nn.Module):
         self.dense = _dense([channels * math.prod(self.grid.bottom), hidden, hidden])
         self.head = GaussianHead(hidden, latent_size)
         _initialise(self)
+        self.head.shrink()
 
     def forward(self, images: Tensor) -> Normal:
         """Posterior of images `(batch, *image_shape)`."""
@@ -141,6 +148,7 @@ class DenseEncoder(nn.Module):
         self.dense = _dense([math.prod(event_shape), *hidden])
         self.head = GaussianHead(hidden[-1], latent_size)
         _initialise(self)
+        self.head.shrink()
 
     def forward(self, inputs: Tensor) -> Normal:
         """Posterior of inputs `(batch, *event_shape)`."""
@@ -167,7 +175,7 @@ class DenseDecoder(nn.Module):
 def _dense(sizes: Sequence[int]) -> nn.Sequential:
     # SiLU, not ReLU: a penalty on attributions needs the decoder's second derivative.
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
     return nn.Sequential(*layers)
 
@@ -188,7 +196,3 @@ def _initialise(network: nn.Module) -> None:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    if hasattr(network, "head"):
-        # Posteriors start near the prior, decoders' events near their mean.
-        with torch.no_grad():
-            network.head.linear.weight.mul_(0.3)

@@ -124,7 +124,8 @@ def load_function(spec: str) -> Callable[..., Any]:
         sys.path.insert(0, str(path.parent.resolve()))
         try:
             found = importlib.util.spec_from_file_location(path.stem, path)
-            assert found is not None and found.loader is not None  # it ends in .py
+            if found is None or found.loader is None:  # never for a path that ends in .py
+                raise ImportError(f"cannot load {path}")
             module = importlib.util.module_from_spec(found)
             found.loader.exec_module(module)
         finally:

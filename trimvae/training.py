@@ -1,18 +1,15 @@
 """Training a code through the frozen predictor: the Lightning module and `fit`."""
 
 import copy
-import random
-import signal
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +17,7 @@ from attributions import Penalty, Trim, agreement, path_contributions, predictio
 from attributions.predictors import Function, check_predictor, predict
 from attributions.trim import Explained
 from trimvae.checkpoints import check_checkpoint
+from trimvae.lightning_support import History, ProgressBar, caller_undisturbed, quiet_lightning
 from trimvae.loading import Data, Repeatable, first_inputs, inputs_of, loader, mix
 from trimvae.objectives import BetaVAE, Objective, Pass
 from trimvae.vae import VAE
@@ -80,23 +78,25 @@ class VAETraining(L.LightningModule):
         self.penalty_points = penalty_points
         self.penalty_every = penalty_every
         self.seed = seed
-        # In a list, so that Lightning neither trains, moves, counts nor saves the predictor.
-        self._explained = [predictor, preprocess, explained, probabilities]
+        self.explained = explained
+        self.probabilities = probabilities
+        # In tuple and list, so that Lightning neither trains, moves, counts nor saves them.
+        self._functions = (predictor, preprocess)
         self._trim: list[Trim] = []
 
     @property
     def trim(self) -> Trim:
         """The predictor (where training runs) after this VAE's decoder."""
         if not self._trim:
-            predictor, preprocess, explained, probabilities = self._explained
+            predictor, preprocess = self._functions
             parameter = next(self.vae.parameters())
             self._trim.append(
                 Trim(
                     _placed(predictor, parameter),
                     self.vae.decode,
                     preprocess=_placed(preprocess, parameter),
-                    explained=explained,
-                    probabilities=probabilities,
+                    explained=self.explained,
+                    probabilities=self.probabilities,
                 )
             )
         return self._trim[0]
@@ -112,9 +112,7 @@ class VAETraining(L.LightningModule):
         posterior = self.vae.encode(inputs)
         latents = posterior.mean + posterior.stddev * self._noise(posterior.mean)
         observation = self.vae.observe(latents)
-        total, terms = self.objective(
-            Pass(inputs, posterior, self.vae.prior, latents, observation)
-        )
+        total, terms = self.objective(Pass(inputs, posterior, self.vae.prior, latents, observation))
         terms = dict(terms)
         penalised = bool(self.penalties) and self.global_step % self.penalty_every == 0
         if self.prediction_weight or penalised:
@@ -154,12 +152,10 @@ class VAETraining(L.LightningModule):
             Pass(inputs, posterior, self.vae.prior, posterior.mean, observation)
         )
         terms = dict(terms)
-        if self._explained[0] is not None:
+        if self._functions[0] is not None:
             outputs, reencoded = self._logits(inputs), self._logits(observation.mean)
             terms["prediction"] = self._prediction_loss(outputs, observation.mean)
-            terms["agreement"] = agreement(
-                outputs, reencoded, regression=self.task == "regression"
-            )
+            terms["agreement"] = agreement(outputs, reencoded, regression=self.task == "regression")
         self.log_dict(
             {f"validation_{name}": value for name, value in terms.items()},
             prog_bar=True,
@@ -167,7 +163,7 @@ class VAETraining(L.LightningModule):
             batch_size=len(inputs),
         )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam under one cosine cycle over the whole run."""
         optimizer = torch.optim.Adam(self.vae.parameters(), lr=self.learning_rate)
         steps = int(self.trainer.estimated_stepping_batches)
@@ -182,6 +178,7 @@ class VAETraining(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Mark the checkpoint as ours."""
         checkpoint["trimvae"] = {"latent_size": self.vae.latent_size}
+
     def _logits(self, inputs: Tensor) -> Tensor:
         outputs = predict(self.trim.predictor, inputs, self.trim.preprocess)
         if self.trim.probabilities:
@@ -209,9 +206,9 @@ class VAETraining(L.LightningModule):
         examples = min(len(latents), -(-examples // world))
         points = self.penalty_points
         generator = self._generator(latents.device, 1)
-        noise = torch.rand(
-            (world * examples, points), generator=generator, device=latents.device
-        )[rank::world]
+        noise = torch.rand((world * examples, points), generator=generator, device=latents.device)[
+            rank::world
+        ]
         alphas = (torch.arange(points, device=latents.device) + noise) / points
         trim = self.trim
         chosen = trim.select(outputs[:examples])
@@ -338,10 +335,10 @@ def fit(
         penalty_every=penalty_every,
         seed=seed,
     )
-    history = _History()
+    history = History()
     callbacks = [history, *trainer_options.pop("callbacks", [])]
     if progress:
-        callbacks.append(_ProgressBar())
+        callbacks.append(ProgressBar(refresh_rate=5))
     if checkpoint_dir is not None:
         callbacks.append(
             ModelCheckpoint(
@@ -352,7 +349,7 @@ def fit(
             )
         )
     ours = not isinstance(data, torch.utils.data.DataLoader)
-    with _caller_undisturbed(vae, seed), _quiet_lightning():
+    with caller_undisturbed(vae, seed), quiet_lightning():
         trainer = L.Trainer(
             **{
                 "max_epochs": max_epochs,
@@ -369,14 +366,19 @@ def fit(
                 **trainer_options,
             }
         )
-        share = {"rank": trainer.global_rank, "world": trainer.world_size}
-        training: Any = loader(data, batch_size, seed=seed, **share)
-        if not ours and trainer.world_size == 1:
+        rank, world = trainer.global_rank, trainer.world_size
+        training: Any = loader(data, batch_size, seed=seed, rank=rank, world=world)
+        if not ours and world == 1:
             training = Repeatable(training, seed)
         held_out = None
         if validation is not None:
             held_out = loader(
-                validation, batch_size, shuffle=False, argument="validation", **share
+                validation,
+                batch_size,
+                shuffle=False,
+                rank=rank,
+                world=world,
+                argument="validation",
             )
         trainer.fit(
             module,
@@ -416,7 +418,6 @@ def _placed(function: Function | None, parameter: Tensor) -> Any:
     """Return the function itself, or a copy of a module where device or dtype is another."""
     if not isinstance(function, nn.Module):
         return function
-    wanted = {"device": parameter.device, "dtype": parameter.dtype}
     tensors = [*function.parameters(), *function.buffers()]
     if all(
         tensor.device == parameter.device
@@ -424,7 +425,7 @@ def _placed(function: Function | None, parameter: Tensor) -> Any:
         for tensor in tensors
     ):
         return function
-    return copy.deepcopy(function).to(**wanted)
+    return copy.deepcopy(function).to(device=parameter.device, dtype=parameter.dtype)
 
 
 def _checkpoint_path(checkpoint_dir: str | Path | None, resume: bool) -> Path | None:
@@ -450,91 +451,3 @@ def _checkpoint_path(checkpoint_dir: str | Path | None, resume: bool) -> Path | 
 def _accelerator_of(vae: VAE) -> str:
     device = next(vae.parameters()).device.type
     return {"cuda": "gpu"}.get(device, device)
-
-
-@contextmanager
-def _caller_undisturbed(vae: VAE, seed: int) -> Iterator[None]:
-    """Seed every random generator for training; hand them, modes and signals back after it."""
-    cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    training = vae.training
-    device = next(vae.parameters()).device
-    handler = signal.getsignal(signal.SIGINT)
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        try:
-            vae.train()
-            yield
-        except SystemExit as error:
-            # Lightning turns Ctrl-C into an exit with SIGINT ignored from then on.
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            if signal.getsignal(signal.SIGINT) is not handler:
-                signal.signal(signal.SIGINT, handler)
-            vae.train(training)
-            vae.to(device)
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Without advertisements, and advice that does not apply to data in memory."""
-    import logging
-
-    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in (
-                ".*does not have many workers.*",
-                ".*You defined a `validation_step` but have no `val_dataloader`.*",
-                ".*treespec, LeafSpec.*",
-                ".*Checkpoint directory .* exists and is not empty.*",
-                ".*tensorboardX.*",
-                ".*callback states.*",
-                ".*deprecated.*pytree.*",
-            ):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-class _History(L.Callback):
-    """Mean of every term in every epoch."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.epochs.append(
-            {
-                name.removesuffix("_epoch"): value.item()
-                for name, value in trainer.callback_metrics.items()
-                if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics
-            }
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = list(state_dict["epochs"])
-
-
-class _ProgressBar(TQDMProgressBar):
-    """The bar with each term's running value under its own name."""
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        metrics = super().get_metrics(trainer, pl_module)
-        return {
-            name.removesuffix("_step"): value
-            for name, value in metrics.items()
-            if not name.endswith("_epoch") and name != "v_num"
-        }

@@ -62,7 +62,8 @@ def traverse(
         )
     if not 0 <= latent < vae.latent_size:
         raise ValueError(
-            f"`latent` must be from 0 to {vae.latent_size - 1}. Got {latent}. Choose an existing one."
+            f"`latent` must be from 0 to {vae.latent_size - 1}. Got {latent}. "
+            "Choose an existing one."
         )
     if values is None:
         values = torch.linspace(-2.5, 2.5, 9)
@@ -111,7 +112,7 @@ def plot_traversals(
 
 
 def image_array(image: Tensor) -> Any:
-    """Image `(channels, height, width)` as numpy `(height, width[, 3])` in [0, 1] for matplotlib."""
+    """Image `(channels, height, width)` for matplotlib: `(height, width[, 3])` in [0, 1]."""
     image = image.detach().cpu().float()
     if image.shape[0] == 3:
         return image.clamp(0, 1).permute(1, 2, 0).numpy()

@@ -299,8 +299,10 @@ class VAE(nn.Module):
                 "your own. Build the VAE again and call vae.load_weights(path)."
             )
         kind = architecture.pop("kind")
-        vae = cls.convolutional(**architecture) if kind == "convolutional" else cls.dense(
-            **architecture
+        vae = (
+            cls.convolutional(**architecture)
+            if kind == "convolutional"
+            else cls.dense(**architecture)
         )
         vae.load_state_dict(tensors)
         return vae
@@ -325,9 +327,7 @@ def check_same_shapes(
     """Raise a ValueError that names the first tensors in which two state dicts differ."""
     if own == found:
         return
-    names = sorted(
-        name for name in own.keys() | found.keys() if own.get(name) != found.get(name)
-    )
+    names = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
     shown = "; ".join(
         f"{name}: {found.get(name, 'missing')} in the file, {own.get(name, 'missing')} here"
         for name in names[:3]

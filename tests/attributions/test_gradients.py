@@ -87,9 +87,7 @@ def test_the_gradient_of_path_penalties_is_exact(penalty):
     latents = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
 
     def loss(latents, weight):
-        trim = Trim(
-            predictor, lambda z: functional_call(decoder, {"0.weight": weight}, z)
-        )
+        trim = Trim(predictor, lambda z: functional_call(decoder, {"0.weight": weight}, z))
         return penalty(path_contributions(trim, latents, target=1, alphas=alphas))
 
     weight = decoder[0].weight.detach().clone().requires_grad_()

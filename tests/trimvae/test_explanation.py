@@ -146,9 +146,7 @@ def test_grey_small_codes_meet_colour_classifiers_through_preprocess():
     classifier = convolutional_predictor(size=56, channels=3)
     vae = VAE.convolutional((1, 28, 28), 2, channels=4, hidden=8)
     upscale = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(1, 3, 1))
-    explanation = explain(
-        vae, classifier, torch.rand(3, 1, 28, 28), preprocess=upscale, n_steps=4
-    )
+    explanation = explain(vae, classifier, torch.rand(3, 1, 28, 28), preprocess=upscale, n_steps=4)
     assert explanation.attributions.shape == (3, 10, 2)
     assert all(parameter.grad is None for parameter in upscale.parameters())
 
@@ -195,9 +193,7 @@ def test_a_softmax_is_said_and_explained_as_its_logits(vae, predictor, inputs):
     with pytest.warns(UserWarning, match="ends in a softmax"):
         softmax = explain(vae, nn.Sequential(predictor, nn.Softmax(dim=1)), inputs)
     plain = explain(vae, predictor, inputs)
-    torch.testing.assert_close(
-        softmax.attributions, plain.attributions, atol=1e-4, rtol=1e-3
-    )
+    torch.testing.assert_close(softmax.attributions, plain.attributions, atol=1e-4, rtol=1e-3)
     assert softmax.metrics["prediction_kl"] == pytest.approx(
         plain.metrics["prediction_kl"], abs=1e-5
     )

@@ -223,7 +223,10 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path, kind):
 
     subprocess.run(command("whole", 0), env=environment, check=True, capture_output=True)
     process = subprocess.Popen(
-        command("killed", 0.25), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        command("killed", 0.25),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "killed" / "last.ckpt").exists() and time.monotonic() < deadline:

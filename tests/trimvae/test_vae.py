@@ -63,9 +63,7 @@ def test_reconstruction_is_the_log_likelihood_summed_over_the_event(likelihood):
 def test_kl_is_summed_over_latents_and_averaged_over_the_batch():
     posterior = Normal(torch.randn(5, 3), torch.rand(5, 3) + 0.1)
     prior = Normal(torch.zeros(3), torch.ones(3))
-    closed_form = 0.5 * (
-        posterior.mean**2 + posterior.stddev**2 - 1 - 2 * posterior.stddev.log()
-    )
+    closed_form = 0.5 * (posterior.mean**2 + posterior.stddev**2 - 1 - 2 * posterior.stddev.log())
     torch.testing.assert_close(kl(posterior, prior), closed_form.sum() / 5)
     torch.testing.assert_close(kl(posterior, prior), kl_divergence(posterior, prior).sum() / 5)
 

@@ -1,0 +1,106 @@
+"""What `fit` asks of Lightning besides training: quiet, history, a bar, and the caller's state."""
+
+import logging
+import random
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+from trimvae.vae import VAE
+
+
+@contextmanager
+def caller_undisturbed(vae: VAE, seed: int) -> Iterator[None]:
+    """Seed every random generator for training; hand them, modes and signals back after it."""
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    training = vae.training
+    device = next(vae.parameters()).device
+    handler = signal.getsignal(signal.SIGINT)
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        try:
+            vae.train()
+            yield
+        except SystemExit as error:
+            # Lightning turns Ctrl-C into an exit with SIGINT ignored from then on.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            if signal.getsignal(signal.SIGINT) is not handler:
+                signal.signal(signal.SIGINT, handler)
+            vae.train(training)
+            vae.to(device)
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without advertisements, and advice that does not apply to data in memory."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",
+                ".*You defined a `validation_step` but have no `val_dataloader`.*",
+                ".*treespec, LeafSpec.*",
+                ".*Checkpoint directory .* exists and is not empty.*",
+                ".*tensorboardX.*",
+                ".*callback states.*",
+                ".*deprecated.*pytree.*",
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class History(L.Callback):
+    """Mean of every term in every epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the epoch's means."""
+        self.epochs.append(
+            {
+                name.removesuffix("_epoch"): value.item()
+                for name, value in trainer.callback_metrics.items()
+                if not name.endswith("_step") and f"{name}_epoch" not in trainer.callback_metrics
+            }
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a resumed run reports every epoch."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the epochs of the interrupted run."""
+        self.epochs = list(state_dict["epochs"])
+
+
+class ProgressBar(TQDMProgressBar):
+    """The bar with each term's running value under its own name."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Terms by name: neither `_step` nor Lightning's own."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {
+            name.removesuffix("_step"): value
+            for name, value in metrics.items()
+            if not name.endswith("_epoch") and name != "v_num"
+        }
