@@ -6,12 +6,13 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from trimvae.vae import VAE
 
@@ -22,7 +23,8 @@ def caller_undisturbed(vae: VAE, seed: int) -> Iterator[None]:
     cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     training = vae.training
-    device = next(vae.parameters()).device
+    parameter = next(vae.parameters())
+    device, dtype = parameter.device, parameter.dtype
     handler = signal.getsignal(signal.SIGINT)
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
@@ -38,7 +40,7 @@ def caller_undisturbed(vae: VAE, seed: int) -> Iterator[None]:
             if signal.getsignal(signal.SIGINT) is not handler:
                 signal.signal(signal.SIGINT, handler)
             vae.train(training)
-            vae.to(device)
+            vae.to(device=device, dtype=dtype)
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
 
@@ -66,6 +68,16 @@ def quiet_lightning() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def every_epoch(folder: str | Path) -> ModelCheckpoint:
+    """Keep `last.ckpt`, written whole after every epoch."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="last",
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
 
 
 class History(L.Callback):

@@ -1,6 +1,7 @@
 """Training a code through the frozen predictor: the Lightning module and `fit`."""
 
 import copy
+import functools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,21 +9,33 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from attributions import Penalty, Trim, agreement, path_contributions, prediction_kl
 from attributions.predictors import Function, check_predictor, predict
-from attributions.trim import Explained
+from attributions.trim import Contrast, Explained
 from trimvae.checkpoints import check_checkpoint
-from trimvae.lightning_support import History, ProgressBar, caller_undisturbed, quiet_lightning
+from trimvae.lightning_support import (
+    History,
+    ProgressBar,
+    caller_undisturbed,
+    every_epoch,
+    quiet_lightning,
+)
 from trimvae.loading import Data, Repeatable, first_inputs, inputs_of, loader, mix
 from trimvae.objectives import BetaVAE, Objective, Pass
 from trimvae.vae import VAE
 
 Task = Literal["classification", "regression"]
+
+_LOOPHOLE = (
+    "`penalties` must be used with a prediction loss. Got prediction_weight=0: the cheapest way to "
+    "simple attributions is then a decoder that hides the class from the predictor. "
+    "Set prediction_weight, e.g. to 20."
+)
 
 
 class VAETraining(L.LightningModule):
@@ -210,11 +223,10 @@ class VAETraining(L.LightningModule):
             rank::world
         ]
         alphas = (torch.arange(points, device=latents.device) + noise) / points
-        trim = self.trim
-        chosen = trim.select(outputs[:examples])
-        target = chosen.argmax(dim=1) if chosen.shape[1] > 1 else 0
+        single = isinstance(self.explained, Contrast) or outputs.shape[1] == 1
+        target = 0 if single else outputs[:examples].argmax(dim=1)
         return path_contributions(
-            trim, latents[:examples], target=target, alphas=alphas.to(latents.dtype)
+            self.trim, latents[:examples], target=target, alphas=alphas.to(latents.dtype)
         )
 
     def _world(self) -> tuple[int, int]:
@@ -304,21 +316,14 @@ def fit(
     if max_epochs < 1:
         raise ValueError(f"`max_epochs` must be at least 1. Got {max_epochs}. Use 10.")
     first = first_inputs(loader(data, batch_size, shuffle=False))
-    vae.check_inputs(first)
-    if isinstance(data, Tensor):
-        vae.check_inputs(data)
+    vae.check_inputs(data if isinstance(data, Tensor) else first)
     probabilities = False
     if predictor is not None:
-        outputs, probabilities = check_predictor(predictor, first[:8], preprocess)
+        first = first[:8].to(next(vae.parameters()).device)
+        outputs, probabilities = check_predictor(predictor, first, preprocess)
         task = task or ("classification" if outputs.shape[1] > 1 else "regression")
     if penalties and not prediction_weight:
-        warnings.warn(
-            "`penalties` must be used with a prediction loss. Got prediction_weight=0: the "
-            "cheapest way to simple attributions is then a decoder that hides the class from the "
-            "predictor. Set prediction_weight, e.g. to 20.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warnings.warn(_LOOPHOLE, UserWarning, stacklevel=2)
     module = VAETraining(
         vae,
         predictor,
@@ -340,50 +345,38 @@ def fit(
     if progress:
         callbacks.append(ProgressBar(refresh_rate=5))
     if checkpoint_dir is not None:
-        callbacks.append(
-            ModelCheckpoint(
-                dirpath=checkpoint_dir,
-                filename="last",
-                enable_version_counter=False,
-                save_on_train_epoch_end=True,
-            )
-        )
-    ours = not isinstance(data, torch.utils.data.DataLoader)
+        callbacks.append(every_epoch(checkpoint_dir))
+    repeatable = not isinstance(data, DataLoader)
     with caller_undisturbed(vae, seed), quiet_lightning():
+        options = {
+            "accelerator": _accelerator_of(vae),
+            "devices": 1,
+            "logger": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            "log_every_n_steps": 1,
+            **trainer_options,
+        }
         trainer = L.Trainer(
-            **{
-                "max_epochs": max_epochs,
-                "accelerator": _accelerator_of(vae),
-                "devices": 1,
-                "callbacks": callbacks,
-                "logger": False,
-                "enable_checkpointing": checkpoint_dir is not None,
-                "enable_progress_bar": progress,
-                "enable_model_summary": False,
-                "num_sanity_val_steps": 0,
-                "use_distributed_sampler": not ours,
-                "log_every_n_steps": 1,
-                **trainer_options,
-            }
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            enable_checkpointing=checkpoint_dir is not None,
+            enable_progress_bar=progress,
+            use_distributed_sampler=not repeatable,
+            **options,
         )
-        rank, world = trainer.global_rank, trainer.world_size
-        training: Any = loader(data, batch_size, seed=seed, rank=rank, world=world)
-        if not ours and world == 1:
-            training = Repeatable(training, seed)
-        held_out = None
-        if validation is not None:
-            held_out = loader(
-                validation,
-                batch_size,
-                shuffle=False,
-                rank=rank,
-                world=world,
-                argument="validation",
-            )
+        shared = functools.partial(
+            loader, batch_size=batch_size, rank=trainer.global_rank, world=trainer.world_size
+        )
+        batches: Any = shared(data, seed=seed)
+        if not repeatable and trainer.world_size == 1:
+            batches = Repeatable(batches, seed)
         trainer.fit(
             module,
-            training,
-            held_out,
+            batches,
+            None
+            if validation is None
+            else shared(validation, shuffle=False, argument="validation"),
             ckpt_path=None if checkpoint is None else str(checkpoint),
             weights_only=True,
         )

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from attributions import Monotonicity, Sparsity, Trim, path_contributions, prediction_kl
+from attributions import Contrast, Monotonicity, Sparsity, Trim, path_contributions, prediction_kl
 from tests.cases import FunctionModule, assert_same_snapshot, convolutional_predictor, snapshot
 from trimvae import VAE, VAETraining, fit
 from trimvae.loading import EpochBatches, mix
@@ -309,6 +309,7 @@ def test_lightnings_precisions_work_with_penalties(precision, table, predictor):
     )
     assert np.isfinite(history[0]["loss"])
     assert next(predictor.parameters()).dtype == torch.float32
+    assert next(vae.parameters()).dtype == torch.float32
 
 
 def test_a_regression_is_recognised_and_its_prediction_loss_is_squared_error(table):
@@ -320,6 +321,30 @@ def test_a_regression_is_recognised_and_its_prediction_loss_is_squared_error(tab
     torch.testing.assert_close(loss, (predictor(decoded) - predictor(table[:4])).pow(2).mean())
     history = fit(vae, predictor, table, penalties=[Sparsity()], max_epochs=1, **QUIET)
     assert "prediction" in history[0]
+
+
+def test_training_through_a_softmax_is_training_through_its_logits(table, predictor):
+    results = []
+    for through in (predictor, nn.Sequential(predictor, nn.Softmax(dim=1))):
+        vae = small_vae()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit(vae, through, table, penalties=[Sparsity()], max_epochs=2, **QUIET)
+        results.append(weights(vae))
+    torch.testing.assert_close(*results, atol=1e-3, rtol=1e-3)
+
+
+def test_penalties_see_a_contrast_when_asked(table, predictor):
+    vae = small_vae()
+    module = VAETraining(vae, predictor, penalties=[Sparsity()], explained=Contrast(2, 0))
+    latents, outputs = torch.randn(16, 3), predictor(table[:16])
+    found = module._contributions(latents, outputs)
+    trim = Trim(lambda x: predictor(x)[:, 2] - predictor(x)[:, 0], vae.decode)
+    strata = torch.rand(8, 4, generator=torch.Generator().manual_seed(mix(0, 0, 1)))
+    alphas = (torch.arange(4) + strata) / 4
+    torch.testing.assert_close(
+        found, path_contributions(trim, latents[:8], target=0, alphas=alphas)
+    )
 
 
 def test_a_plain_vae_needs_no_predictor(table):
