@@ -23,7 +23,7 @@ LATENT_SIZE = 10
 EPOCHS = 40
 PREDICTION_WEIGHT = 20.0
 SPARSITY = 6.0
-N_STEPS = 20
+N_STEPS = 50
 CLASSIFIER_FILE = '''"""The demo's classifier, as `trimvae explain` wants it: a function."""
 
 from pathlib import Path

@@ -89,34 +89,20 @@ def explain(
             latents = posterior.mean
             start = torch.zeros_like(latents[:1]) if baselines is None else baselines
             _check_baselines(start, latents)
-            reconstructions = vae.decode(latents)
-            left_out = inputs - reconstructions if residual else None
-        outputs, reencoded, at_baseline = (
+            reconstructions, decoded_start = vae.decode(latents), vae.decode(start)
+        left_out = inputs - reconstructions if residual else None
+        outputs, reencoded, plain_start = (
             predict_in_batches(predictor, points, preprocess)
-            for points in (inputs, reconstructions, _decode_baselines(vae, start, left_out))
+            for points in (inputs, reconstructions, decoded_start)
         )
         _check_finite(outputs)
         paths = integrated_gradients(
             trim, latents, start, left_out, n_steps=n_steps, max_points=max_points
         )
-    selected = [trim.select(values) for values in (outputs, reencoded, at_baseline)]
-    explained_at = selected[0] if residual else selected[1]
-    columns = paths.attributions.shape[1]
-    target = (
-        decisions(outputs) if columns > 1 else torch.zeros_like(decisions(outputs))
-    ).unsqueeze(1)
-    plain_baseline = trim.select(
-        predict_in_batches(predictor, _decode_baselines(vae, start, None), preprocess)
-    )
-    share = latent_share(
-        selected[0].gather(1, target),
-        selected[1].gather(1, target),
-        plain_baseline.expand_as(selected[0]).gather(1, target),
-    )[:, 0]
-    logits = [
-        values.clamp_min(torch.finfo(values.dtype).tiny).log() if are_probabilities else values
-        for values in (outputs, reencoded)
-    ]
+    at_start = plain_start
+    if left_out is not None:
+        at_start = predict_in_batches(predictor, decoded_start + left_out, preprocess)
+    explained_at = trim.select(outputs if residual else reencoded)
     return Explanation(
         inputs=inputs,
         reconstructions=reconstructions,
@@ -125,11 +111,11 @@ def explain(
         baselines=start,
         attributions=paths.attributions,
         total_variation=paths.total_variation,
-        outputs=logits[0],
-        reencoded_outputs=logits[1],
+        outputs=_logits(outputs, are_probabilities),
+        reencoded_outputs=_logits(reencoded, are_probabilities),
         explained_at=explained_at,
-        explained_at_baseline=selected[2].expand_as(explained_at).clone(),
-        latent_share=share,
+        explained_at_baseline=trim.select(at_start).expand_as(explained_at).clone(),
+        latent_share=_latent_share(trim, outputs, reencoded, plain_start),
         class_names=_class_names(class_names, outputs.shape[1], task),
         latent_names=_latent_names(latent_names, latents.shape[1]),
         settings={
@@ -141,6 +127,7 @@ def explain(
             "n_steps": n_steps,
             "probabilities": are_probabilities,
             "feature_names": None if feature_names is None else list(feature_names),
+            "training": vae.trained_with,
             "versions": versions(),
         },
         _context=(vae, predictor, preprocess),
@@ -155,10 +142,20 @@ def versions() -> dict[str, str]:
     }
 
 
-def _decode_baselines(vae: VAE, baselines: Tensor, residual: Tensor | None) -> Tensor:
-    with torch.no_grad():
-        decoded = vae.decode(baselines)
-        return decoded if residual is None else decoded + residual
+def _logits(outputs: Tensor, are_probabilities: bool) -> Tensor:
+    tiny = torch.finfo(outputs.dtype).tiny
+    return outputs.clamp_min(tiny).log() if are_probabilities else outputs
+
+
+def _latent_share(trim: Trim, outputs: Tensor, reencoded: Tensor, at_start: Tensor) -> Tensor:
+    """Share of the latents in the evidence for the predicted class, `(batch,)`."""
+    selected = trim.select(outputs)
+    target = decisions(outputs) if selected.shape[1] > 1 else torch.zeros_like(decisions(outputs))
+    columns = [
+        trim.select(values).expand_as(selected).gather(1, target.unsqueeze(1))[:, 0]
+        for values in (outputs, reencoded, at_start)
+    ]
+    return latent_share(*columns)
 
 
 def _explained_name(

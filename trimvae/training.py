@@ -380,6 +380,14 @@ def fit(
             ckpt_path=None if checkpoint is None else str(checkpoint),
             weights_only=True,
         )
+    vae.trained_with = {
+        "seed": seed,
+        "epochs": max_epochs,
+        "learning_rate": learning_rate,
+        "objective": repr(module.objective),
+        "prediction_weight": prediction_weight,
+        "penalties": [repr(penalty) for penalty in penalties],
+    }
     return history.epochs
 
 

@@ -71,6 +71,7 @@ class VAE(nn.Module):
         self.scale = scale
         self.event_shape = None if event_shape is None else tuple(event_shape)
         self.architecture: dict[str, Any] | None = None
+        self.trained_with: dict[str, Any] | None = None
 
     @classmethod
     def convolutional(
@@ -272,7 +273,11 @@ class VAE(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write weights and architecture to one safetensors file, whole or not at all."""
         path = Path(path)
-        metadata = {"format": "trimvae.VAE", "architecture": json.dumps(self.architecture)}
+        metadata = {
+            "format": "trimvae.VAE",
+            "architecture": json.dumps(self.architecture),
+            "trained_with": json.dumps(self.trained_with),
+        }
         tensors = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             temporary = Path(file.name)
@@ -305,6 +310,7 @@ class VAE(nn.Module):
             else cls.dense(**architecture)
         )
         vae.load_state_dict(tensors)
+        vae.trained_with = json.loads(metadata["trained_with"])
         return vae
 
     def load_weights(self, path: str | Path) -> "VAE":
@@ -314,10 +320,11 @@ class VAE(nn.Module):
             FileNotFoundError: There is no such file.
             ValueError: The file is truncated, not ours, or of another architecture.
         """
-        _, tensors = _read(path)
+        metadata, tensors = _read(path)
         own = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
         check_same_shapes(own, {name: tuple(t.shape) for name, t in tensors.items()}, path)
         self.load_state_dict(tensors)
+        self.trained_with = json.loads(metadata["trained_with"])
         return self
 
 

@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 
 import pytest
@@ -14,7 +15,7 @@ from tests.cases import (
     convolutional_predictor,
     snapshot,
 )
-from trimvae import VAE, Explanation, explain, traverse
+from trimvae import VAE, Explanation, explain, fit, traverse
 
 
 @pytest.fixture
@@ -252,6 +253,15 @@ def test_the_frame_has_one_row_per_example_and_latent(vae, predictor, inputs):
         (everything.example == 5) & (everything.explained == "2") & (everything.latent == "z0")
     ].iloc[0]
     assert row.attribution == pytest.approx(explanation.attributions[5, 2, 0].item())
+
+
+def test_it_says_with_which_seed_and_versions_it_was_made(tmp_path, vae, predictor, inputs):
+    assert explain(vae, predictor, inputs).settings["training"] is None
+    fit(vae, predictor, inputs, max_epochs=1, seed=7, progress=False)
+    vae.save(tmp_path / "vae")
+    settings = explain(VAE.load(tmp_path / "vae"), predictor, inputs).settings
+    assert settings["training"]["seed"] == 7
+    assert settings["versions"]["torch"] == importlib.metadata.version("torch")
 
 
 def test_names_can_be_given_later(vae, predictor, inputs):
