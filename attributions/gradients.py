@@ -42,7 +42,7 @@ def differentiable(method: Method) -> Method:
             remedy are named. `attribute` of the copy likewise refuses `internal_batch_size`
             (it detaches every chunk but the first) and calls under `torch.no_grad()`.
 
-    Example:
+    Examples:
         >>> decoder, predictor = torch.nn.Linear(2, 4), torch.nn.Linear(4, 3)
         >>> method = differentiable(InputXGradient(lambda latents: predictor(decoder(latents))))
         >>> latents = torch.randn(5, 2, requires_grad=True)
@@ -162,7 +162,7 @@ def path_contributions(
     Raises:
         ValueError: `n_points` is below 1.
 
-    Example:
+    Examples:
         >>> weight = torch.tensor([[1.0, -2.0]])
         >>> latents = torch.randn(3, 2)
         >>> contributions = path_contributions(lambda z: z @ weight.T, latents, target=0)
@@ -216,7 +216,7 @@ class ExpectedGradients(GradientAttribution):
         with axiomatic attribution priors and expected gradients, 2021,
         https://arxiv.org/abs/1906.10670
 
-    Example:
+    Examples:
         >>> method = ExpectedGradients(lambda latents: latents.pow(2).sum(1))
         >>> latents = torch.ones(1, 2)
         >>> scores = method.attribute(latents, n_samples=1000)

@@ -43,7 +43,7 @@ def jacobian(
     Returns:
         `(batch, classes, latents)`, without a graph.
 
-    Example:
+    Examples:
         >>> weight = torch.randn(3, 2)
         >>> rows = jacobian(lambda latents: latents @ weight.T, torch.randn(5, 2))
         >>> torch.allclose(rows, weight.expand(5, 3, 2))
@@ -136,7 +136,7 @@ def integrated_gradients(
     Raises:
         ValueError: `n_steps` or `max_points` is below 1.
 
-    Example:
+    Examples:
         >>> result = integrated_gradients(lambda z: z.pow(2).cumsum(1), torch.ones(1, 2))
         >>> torch.allclose(result.attributions, torch.tensor([[[1.0, 0.0], [1.0, 1.0]]]))
         True

@@ -23,7 +23,7 @@ def completeness_error(attributions: Tensor, change: Tensor) -> Tensor:
     Returns:
         Scalar, 0 at best; 0 where nothing changes and nothing is attributed.
 
-    Example:
+    Examples:
         >>> attributions = torch.tensor([[1.0, 2.0], [0.5, 0.5]])
         >>> bool(completeness_error(attributions, torch.tensor([3.0, 1.0])) == 0)
         True
@@ -47,7 +47,7 @@ def agreement(outputs: Tensor, reencoded: Tensor, *, regression: bool = False) -
     Returns:
         Scalar, 1 at best.
 
-    Example:
+    Examples:
         >>> outputs = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
         >>> agreement(outputs, outputs.flip(1)).item()
         0.0
@@ -81,7 +81,7 @@ def prediction_kl(outputs: Tensor, reencoded: Tensor) -> Tensor:
     Returns:
         Scalar, mean over the batch; 0 at best.
 
-    Example:
+    Examples:
         >>> logits = torch.randn(4, 3)
         >>> torch.allclose(prediction_kl(logits, logits + 5), torch.zeros(()), atol=1e-5)
         True
@@ -130,7 +130,7 @@ def participation_ratio(attributions: Tensor) -> Tensor:
     Returns:
         `(...)`, between 1 and the number of latents.
 
-    Example:
+    Examples:
         >>> participation_ratio(torch.tensor([[1.0, -1.0, 0.0], [0.0, 5.0, 0.0]])).tolist()
         [2.0, 1.0]
     """
@@ -153,7 +153,7 @@ def latents_for_share(attributions: Tensor, share: float = 0.9) -> Tensor:
     Raises:
         ValueError: `share` is outside (0, 1].
 
-    Example:
+    Examples:
         >>> latents_for_share(torch.tensor([0.5, -8.0, 1.5])).tolist()
         2
     """
@@ -182,7 +182,7 @@ def monotonicity(attributions: Tensor, total_variation: Tensor) -> Tensor:
         Scalar; 1 if every latent moves the output in one direction for every example. NaN where
         nothing moves.
 
-    Example:
+    Examples:
         >>> contributions = torch.tensor([[[1.0], [-1.0], [2.0]]])
         >>> monotonicity(contributions.mean(dim=1), contributions.abs().mean(dim=1)).item()
         0.5

@@ -31,7 +31,7 @@ def l1_over_l2(attributions: Tensor) -> Tensor:
     Returns:
         Scalar.
 
-    Example:
+    Examples:
         >>> bool(l1_over_l2(torch.tensor([[0.0, 3.0, 0.0]])) == 1.0)
         True
     """
@@ -51,7 +51,7 @@ def path_l1_over_l2(contributions: Tensor) -> Tensor:
     Returns:
         Scalar, never below `l1_over_l2` of the attributions.
 
-    Example:
+    Examples:
         >>> contributions = torch.randn(4, 3, 5)
         >>> bool(path_l1_over_l2(contributions) >= l1_over_l2(contributions.mean(dim=1)))
         True

@@ -110,7 +110,7 @@ def predict_in_batches(
 def are_probabilities(outputs: Tensor) -> bool:
     """Whether every row of `(batch, classes)` is a probability distribution (a softmax's output).
 
-    Example:
+    Examples:
         >>> logits = torch.randn(5, 3)
         >>> are_probabilities(logits.softmax(1)) and not are_probabilities(logits)
         True

@@ -55,7 +55,7 @@ class Trim(nn.Module):
     Raises:
         ValueError: `explained` is none of these, or a class of the `Contrast` does not exist.
 
-    Example:
+    Examples:
         >>> predictor, decoder = nn.Linear(6, 3), nn.Linear(2, 6)
         >>> inputs, latents = torch.randn(5, 6), torch.randn(5, 2)
         >>> trim = Trim(predictor, decoder)

@@ -1,5 +1,6 @@
 """Explain a trained classifier through the latents of a disentangling VAE."""
 
+from attributions import Monotonicity, Sparsity
 from trimvae.explaining import explain
 from trimvae.explanation import Explanation
 from trimvae.objectives import BetaVAE
@@ -11,6 +12,8 @@ __all__ = [
     "VAE",
     "BetaVAE",
     "Explanation",
+    "Monotonicity",
+    "Sparsity",
     "Traversal",
     "VAETraining",
     "explain",

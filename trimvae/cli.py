@@ -93,6 +93,10 @@ def train(
         str | None, typer.Option(help="classification or regression, if not clear.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the VAE and its training.")] = 0,
+    grey: Annotated[bool, typer.Option(help="Read a folder of images as grey.")] = False,
+    accelerator: Annotated[
+        str, typer.Option(help="Lightning's word for where to train: auto, cpu, gpu ...")
+    ] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -103,7 +107,7 @@ def train(
     if classifier is None:
         _fail("`--classifier` must be given. Got none. Write e.g. --classifier my_model.py:load.")
     predictor, preprocessing = _load(classifier), _load(preprocess)
-    parts = _read_data(data, seed)
+    parts = _read_data(data, seed, grey)
     folder = runs.create(out, overwrite=overwrite, resume=resume)
     configuration = {
         "command": "train",
@@ -138,6 +142,7 @@ def train(
         seed=seed,
         checkpoint_dir=folder,
         resume=resume,
+        accelerator=accelerator,
     )
     vae.save(folder / "vae.safetensors")
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
@@ -226,6 +231,7 @@ _RECORDED = (
     "sparsity",
     "monotonicity",
     "task",
+    "grey",
     "seed",
 )
 
@@ -255,7 +261,7 @@ def _first(labels: Tensor | None, count: int) -> Tensor | None:
     return None if labels is None else labels[:count]
 
 
-def _read_data(name: str, seed: int) -> Split:
+def _read_data(name: str, seed: int, grey: bool) -> Split:
     if name == "digits":
         return digits()
     if name.split(":")[0] == "fashion":
@@ -263,7 +269,7 @@ def _read_data(name: str, seed: int) -> Split:
         return fashion_mnist(folder or None)
     path = Path(name)
     if path.is_dir():
-        return image_folder(path, seed=seed)
+        return image_folder(path, channels=1 if grey else 3, seed=seed)
     return arrays(path, seed=seed)
 
 
@@ -288,7 +294,8 @@ def _open(
     if data is None:
         inputs, _ = runs.load_examples(folder)
     else:
-        inputs = _read_data(data, configuration["seed"]).test_inputs
+        grey = configuration.get("grey", False)
+        inputs = _read_data(data, configuration["seed"], grey).test_inputs
     return folder, configuration, vae, predictor, preprocessing, inputs
 
 

@@ -63,7 +63,7 @@ def explain(
             `attributions.predictors.check_predictor`), or another argument is out of range.
         RuntimeError: The predictor is not differentiable.
 
-    Example:
+    Examples:
         >>> vae, predictor = VAE.dense((6,), latent_size=2), torch.nn.Linear(6, 3)
         >>> explanation = explain(vae, predictor, torch.randn(4, 6))
         >>> explanation.attributions.shape == (4, 3, 2)

@@ -64,7 +64,7 @@ def kl(posterior: Normal, prior: Normal) -> Tensor:
     Returns:
         Scalar.
 
-    Example:
+    Examples:
         >>> import torch
         >>> prior = Normal(torch.zeros(3), torch.ones(3))
         >>> kl(Normal(torch.ones(2, 3), torch.ones(2, 3)), prior).item()

@@ -304,7 +304,7 @@ def fit(
         FileExistsError: `checkpoint_dir` holds a run and `resume` is not set.
         FloatingPointError: The loss became NaN or infinite.
 
-    Example:
+    Examples:
         >>> vae = VAE.dense(event_shape=(6,), latent_size=2, hidden=(8,))
         >>> history = fit(vae, nn.Linear(6, 3), torch.randn(64, 6), max_epochs=2, progress=False)
         >>> sorted(history[-1])

@@ -98,7 +98,7 @@ class VAE(nn.Module):
         Raises:
             ValueError: `image_shape` is not `(channels, 28..128, 28..128)`.
 
-        Example:
+        Examples:
             >>> vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=10)
             >>> vae.decode(vae.prior.sample((5,))).shape == (5, 1, 28, 28)
             True
@@ -149,7 +149,7 @@ class VAE(nn.Module):
             likelihood: See `VAE`; Gaussian by default, for standardised columns.
             scale: See `VAE`.
 
-        Example:
+        Examples:
             >>> vae = VAE.dense(event_shape=(30,), latent_size=4)
             >>> vae.encode(torch.randn(5, 30)).mean.shape == (5, 4)
             True

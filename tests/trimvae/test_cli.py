@@ -90,6 +90,26 @@ def test_train_explain_and_evaluate_from_the_folder_alone(folder, monkeypatch):
     assert "agreement" in json.loads((elsewhere / "evaluation.json").read_text())["metrics"]
 
 
+def test_a_folder_of_grey_images_is_read_and_explained(folder):
+    image = pytest.importorskip("PIL.Image")
+    for name, shade in {"dark": 50, "light": 200}.items():
+        (folder / "images" / name).mkdir(parents=True)
+        for index in range(20):
+            image.new("L", (28, 28), shade + index).save(folder / "images" / name / f"{index}.png")
+    (folder / "grey_model.py").write_text(
+        "import torch\n"
+        "def load():\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))\n"
+    )
+    result = call(
+        "train", "--classifier", "grey_model.py:load", "--data", "images", "--grey", "--out", "run",
+        *SMALL,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    result = call("explain", "run", "--data", "images", "--examples", "3")
+    assert result.exit_code == 0, result.output
+
+
 def test_an_existing_folder_is_only_replaced_when_said_and_only_a_run(folder):
     assert train().exit_code == 0
     with pytest.raises(FileExistsError, match="holds an earlier run. Pass --overwrite or --resume"):
