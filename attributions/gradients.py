@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 from captum.attr import InputXGradient, IntegratedGradients, Saliency
-from captum.attr._utils.attribution import Attribution, GradientAttribution
+from captum.attr._utils.attribution import GradientAttribution
 from torch import Tensor
 
 from attributions.predictors import Function
@@ -52,11 +52,11 @@ def differentiable(method: Method) -> Method:
     """
     if isinstance(method, ExpectedGradients):
         return method
-    name = type(method).__name__
-    # Our own copies keep their class's name and are accepted again.
-    if not any(type(method) in (known, _CLASSES[known]) for known in _CLASSES):
+    known = _DIFFERENTIABLE.get(type(method))
+    if known is None:
+        name = type(method).__name__
         reason = _REFUSALS.get(name, "only methods whose every step is known to be exact are")
-        if isinstance(method, Attribution) and hasattr(method, "layer"):
+        if hasattr(method, "layer"):
             reason = "layer and neuron methods return activations that were cut from the graph"
         raise TypeError(
             f"`method` must be Saliency, InputXGradient, IntegratedGradients or ExpectedGradients. "
@@ -64,7 +64,7 @@ def differentiable(method: Method) -> Method:
             "Use one of the four in a loss, and any method to explain."
         )
     twin = copy.copy(method)
-    twin.__class__ = _CLASSES.get(type(method), type(method))
+    twin.__class__ = known
     twin.gradient_func = _graph_gradients
     return twin
 
@@ -120,10 +120,10 @@ def _checked_attribute(known: type[GradientAttribution]) -> Callable[..., Any]:
     return attribute
 
 
-_CLASSES: dict[type[GradientAttribution], type[GradientAttribution]] = {
-    known: type(known.__name__, (known,), {"attribute": _checked_attribute(known)})
-    for known in (Saliency, InputXGradient, IntegratedGradients)
-}
+_DIFFERENTIABLE: dict[type, type] = {}
+for _method in (Saliency, InputXGradient, IntegratedGradients):
+    _twin = type(_method.__name__, (_method,), {"attribute": _checked_attribute(_method)})
+    _DIFFERENTIABLE |= {_method: _twin, _twin: _twin}
 
 
 def path_contributions(

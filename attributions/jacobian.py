@@ -12,8 +12,8 @@ from attributions.predictors import Function
 
 Mode = Literal["auto", "forward", "reverse"]
 
-# A forward-mode column costs about this many reverse-mode rows (small CNN and resnet18, CPU).
-_COLUMN_OVER_ROW = 2.0
+# A forward-mode column costs about this many reverse-mode rows (convolutions on a CPU).
+_COLUMN_OVER_ROW = 4.0
 
 
 class PathAttributions(NamedTuple):

@@ -14,13 +14,14 @@ import warnings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
+from torch import nn
 
 from attributions import Monotonicity, Sparsity
 from trimvae import VAE, explain, fit
-from trimvae.data import digits
+from trimvae.data import Split, digits
 from trimvae.demo import new_classifier, train_classifier
 
-EPOCHS = 15
+EPOCHS = 12
 FIGURES = ("agreement", "reconstruction_error", "effective_latents", "monotonicity")
 VARIANTS = {
     "none": ([], 20.0),
@@ -35,11 +36,8 @@ VARIANTS = {
 }
 
 
-def measure(variant: str, seed: int) -> dict[str, float]:
+def measure(variant: str, seed: int, classifier: nn.Module, data: Split) -> dict[str, float]:
     penalties, prediction_weight = VARIANTS[variant]
-    data = digits()
-    torch.manual_seed(seed)
-    classifier = train_classifier(new_classifier(), data.train_inputs, data.train_labels, epochs=20)
     torch.manual_seed(seed)
     vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=10)
     with warnings.catch_warnings():
@@ -61,16 +59,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
+    data = digits()
+    results: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
+    for seed in arguments.seeds:
+        torch.manual_seed(seed)
+        classifier = train_classifier(
+            new_classifier(), data.train_inputs, data.train_labels, epochs=20
+        )
+        for variant, found in results.items():
+            found.append(measure(variant, seed, classifier, data))
     print("| penalty | " + " | ".join(FIGURES) + " |")
     print("|---|" + "---|" * len(FIGURES))
-    for variant in VARIANTS:
-        results = [measure(variant, seed) for seed in arguments.seeds]
-        cells = []
-        for figure in FIGURES:
-            values = [result[figure] for result in results]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.3g} ± {spread:.2g}")
-        print(f"| {variant} | " + " | ".join(cells) + " |", flush=True)
+    for variant, found in results.items():
+        columns = [[result[figure] for result in found] for figure in FIGURES]
+        spreads = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in columns]
+        cells = [
+            f"{statistics.mean(values):.3g} ± {spread:.2g}"
+            for values, spread in zip(columns, spreads, strict=True)
+        ]
+        print(f"| {variant} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":
