@@ -20,9 +20,9 @@ from trimvae.training import fit
 from trimvae.vae import VAE
 
 LATENT_SIZE = 10
-EPOCHS = 40
+EPOCHS = 32
 PREDICTION_WEIGHT = 20.0
-SPARSITY = 6.0
+SPARSITY = 4.0
 N_STEPS = 50
 CLASSIFIER_FILE = '''"""The demo's classifier, as `trimvae explain` wants it: a function."""
 
