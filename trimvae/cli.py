@@ -14,6 +14,7 @@ from trimvae import demo as demonstration
 from trimvae import runs
 from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder
 from trimvae.explaining import explain, versions
+from trimvae.files import write_json
 from trimvae.objectives import BetaVAE
 from trimvae.training import fit
 from trimvae.vae import VAE
@@ -117,7 +118,7 @@ def train(
         "class_names": parts.class_names,
         "versions": versions(),
     }
-    runs.write_json(folder / runs.CONFIGURATION, configuration)
+    write_json(folder / runs.CONFIGURATION, configuration)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vae = _new_vae(parts.train_inputs, latent_size, likelihood)
@@ -146,7 +147,7 @@ def train(
     )
     vae.save(folder / "vae.safetensors")
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
-    runs.write_json(folder / "history.json", history)
+    write_json(folder / "history.json", history)
     _explain_into(folder, configuration, vae, predictor, preprocessing, parts.test_inputs[:1000])
     _say_written(folder, f"Next: trimvae explain {folder} --examples 20")
 
@@ -206,7 +207,7 @@ def evaluate(
     explanation = explain(
         vae, predictor, inputs, preprocess=preprocessing, task=configuration.get("task")
     )
-    runs.write_json(folder / "evaluation.json", explanation.to_dict())
+    write_json(folder / "evaluation.json", explanation.to_dict())
     console.print(explanation.summary(), highlight=False)
     _say_written(folder, f"Next: trimvae explain {folder}")
 
@@ -316,5 +317,5 @@ def _explain_into(
         class_names=configuration["class_names"],
     )
     runs.save_explanation(folder / "explanation", explanation)
-    runs.write_json(folder / "metrics.json", explanation.metrics)
+    write_json(folder / "metrics.json", explanation.metrics)
     console.print(explanation.summary(), highlight=False)

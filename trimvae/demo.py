@@ -16,6 +16,7 @@ from trimvae import runs
 from trimvae.data import Split, digits
 from trimvae.explaining import explain, versions
 from trimvae.explanation import Explanation
+from trimvae.files import write_json
 from trimvae.training import fit
 from trimvae.vae import VAE
 
@@ -96,7 +97,7 @@ def run(folder: Path, *, seed: int = 0, epochs: int = EPOCHS, say: Any = print) 
     data = digits()
     assert data.train_labels is not None  # digits have labels
     assert data.test_labels is not None
-    runs.write_json(
+    write_json(
         folder / runs.CONFIGURATION,
         {
             "command": "demo",
@@ -137,7 +138,7 @@ def run(folder: Path, *, seed: int = 0, epochs: int = EPOCHS, say: Any = print) 
         "plain": plain_metrics,
         "trim": trim_metrics,
     }
-    runs.write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics)
     return metrics
 
 

@@ -1,8 +1,5 @@
 """Explanation: everything one would want to know, in one object."""
 
-import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -10,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from attributions import (
@@ -25,6 +20,7 @@ from attributions import (
 )
 from attributions.measures import decisions
 from attributions.predictors import Function, evaluating
+from trimvae.files import read_tensors, write_tensors
 from trimvae.training import Task
 from trimvae.traversals import Traversal, plot_traversals, traverse
 from trimvae.vae import VAE
@@ -338,9 +334,8 @@ class Explanation:
 
     def save(self, path: str | Path) -> None:
         """Write tensors, names and settings to one safetensors file, whole or not at all."""
-        path = Path(path)
         tensors = {
-            item.name: getattr(self, item.name).contiguous().cpu()
+            item.name: getattr(self, item.name)
             for item in fields(self)
             if isinstance(getattr(self, item.name), Tensor)
         }
@@ -349,15 +344,7 @@ class Explanation:
             "latent_names": self.latent_names,
             "settings": self.settings,
         }
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-        try:
-            save_file(
-                tensors, temporary, {"format": "trimvae.Explanation", "texts": json.dumps(texts)}
-            )
-            os.replace(temporary, path)  # noqa: PTH105
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_tensors(path, tensors, "Explanation", texts)
 
     @classmethod
     def load(
@@ -380,24 +367,7 @@ class Explanation:
             FileNotFoundError: There is no such file.
             ValueError: The file is truncated or not ours.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"`path` must be a file. Got {path}, which does not exist.")
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(
-                f"`path` must be a file that Explanation.save wrote. Got {path}, which is "
-                f"truncated or of another kind ({error}). Save the explanation again."
-            ) from error
-        if metadata.get("format") != "trimvae.Explanation":
-            raise ValueError(
-                f"`path` must be a file that Explanation.save wrote. Got {path}, written by "
-                "something else. Save with explanation.save(path)."
-            )
-        texts = json.loads(metadata["texts"])
+        tensors, texts = read_tensors(path, "Explanation")
         context = None if vae is None or predictor is None else (vae, predictor, preprocess)
         return cls(
             **tensors,

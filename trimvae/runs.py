@@ -3,18 +3,16 @@
 import importlib
 import importlib.util
 import json
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from trimvae.explanation import Explanation
+from trimvae.files import read_tensors, write_tensors
 from trimvae.vae import VAE
 
 CONFIGURATION = "configuration.json"
@@ -63,26 +61,15 @@ def open_run(folder: str | Path) -> tuple[Path, dict[str, Any]]:
     return folder, json.loads(path.read_text())
 
 
-def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON whole or not at all."""
-    path = Path(path)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-    os.replace(file.name, path)  # noqa: PTH105
-
-
 def save_examples(folder: Path, inputs: Tensor, labels: Tensor | None) -> None:
     """Keep held-out examples beside the weights, so that the folder explains itself."""
-    tensors = {"inputs": inputs.contiguous()}
-    if labels is not None:
-        tensors["labels"] = labels.contiguous()
-    save_file(tensors, folder / "examples.safetensors")
+    tensors = {"inputs": inputs} if labels is None else {"inputs": inputs, "labels": labels}
+    write_tensors(folder / "examples.safetensors", tensors, "examples", {})
 
 
 def load_examples(folder: Path) -> tuple[Tensor, Tensor | None]:
     """Inputs and labels (if any) that `save_examples` kept."""
-    tensors = load_file(folder / "examples.safetensors")
+    tensors, _ = read_tensors(folder / "examples.safetensors", "examples")
     return tensors["inputs"], tensors.get("labels")
 
 

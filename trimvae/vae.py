@@ -1,18 +1,14 @@
 """The VAE: encode -> torch.distributions.Normal, decode -> inputs."""
 
-import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Laplace, Normal
 
+from trimvae.files import read_tensors, write_tensors
 from trimvae.networks import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,
@@ -272,20 +268,8 @@ class VAE(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture to one safetensors file, whole or not at all."""
-        path = Path(path)
-        metadata = {
-            "format": "trimvae.VAE",
-            "architecture": json.dumps(self.architecture),
-            "trained_with": json.dumps(self.trained_with),
-        }
-        tensors = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-        try:
-            save_file(tensors, temporary, metadata)
-            os.replace(temporary, path)  # noqa: PTH105
-        finally:
-            temporary.unlink(missing_ok=True)
+        texts = {"architecture": self.architecture, "trained_with": self.trained_with}
+        write_tensors(path, self.state_dict(), "VAE", texts)
 
     @classmethod
     def load(cls, path: str | Path) -> "VAE":
@@ -296,8 +280,8 @@ class VAE(nn.Module):
             ValueError: The file is truncated or not ours, or the VAE has an encoder and decoder
                 of your own (then rebuild it and use `load_weights`).
         """
-        metadata, tensors = _read(path)
-        architecture = json.loads(metadata["architecture"])
+        tensors, texts = read_tensors(path, "VAE")
+        architecture = texts["architecture"]
         if architecture is None:
             raise ValueError(
                 f"`path` must hold a ready-made VAE. Got {path}, with an encoder and decoder of "
@@ -310,7 +294,7 @@ class VAE(nn.Module):
             else cls.dense(**architecture)
         )
         vae.load_state_dict(tensors)
-        vae.trained_with = json.loads(metadata["trained_with"])
+        vae.trained_with = texts["trained_with"]
         return vae
 
     def load_weights(self, path: str | Path) -> "VAE":
@@ -320,11 +304,11 @@ class VAE(nn.Module):
             FileNotFoundError: There is no such file.
             ValueError: The file is truncated, not ours, or of another architecture.
         """
-        metadata, tensors = _read(path)
+        tensors, texts = read_tensors(path, "VAE")
         own = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
         check_same_shapes(own, {name: tuple(t.shape) for name, t in tensors.items()}, path)
         self.load_state_dict(tensors)
-        self.trained_with = json.loads(metadata["trained_with"])
+        self.trained_with = texts["trained_with"]
         return self
 
 
@@ -343,24 +327,3 @@ def check_same_shapes(
         f"`path` must hold a VAE of the same architecture. Got {path} ({shown}"
         f"{', ...' if len(names) > 3 else ''}). Use the sizes it was trained with."
     )
-
-
-def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Got {path}, which does not exist.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"`path` must be a file that VAE.save wrote. Got {path}, which is truncated or of "
-            f"another kind ({error}). Save the VAE again."
-        ) from error
-    if metadata.get("format") != "trimvae.VAE":
-        raise ValueError(
-            f"`path` must be a file that VAE.save wrote. Got {path}, written by something else. "
-            "Save the VAE with vae.save(path)."
-        )
-    return metadata, tensors
