@@ -7,7 +7,7 @@ from trimvae.files import read_tensors, replacing, write_json, write_tensors
 def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"agreement": 1})
-    with pytest.raises(OSError, match="disk full"), replacing(path) as temporary:
+    with pytest.raises(OSError, match="disk full"), replacing(path) as temporary:  # noqa: PT012
         temporary.write_text('{"agree')
         raise OSError("disk full")
     assert path.read_text() == '{\n  "agreement": 1\n}\n'
