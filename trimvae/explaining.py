@@ -113,6 +113,7 @@ def explain(
         total_variation=paths.total_variation,
         outputs=_logits(outputs, are_probabilities),
         reencoded_outputs=_logits(reencoded, are_probabilities),
+        baseline_outputs=_logits(plain_start, are_probabilities),
         explained_at=explained_at,
         explained_at_baseline=trim.select(at_start).expand_as(explained_at).clone(),
         latent_share=_latent_share(trim, outputs, reencoded, plain_start),

@@ -56,6 +56,8 @@ class Explanation:
     """`(batch, outputs)`, the predictor's logits at the inputs."""
     reencoded_outputs: Tensor
     """`(batch, outputs)`, at the reconstructions: never with residual."""
+    baseline_outputs: Tensor
+    """`(1 or batch, outputs)`, at the decoded baselines, without residual."""
     explained_at: Tensor
     """`(batch, classes)`, what is explained, where the attributions end."""
     explained_at_baseline: Tensor

@@ -66,6 +66,16 @@ def test_with_residual_attributions_end_at_the_predictors_own_output(vae, predic
     assert explanation.metrics["latent_share"] == without.metrics["latent_share"]
 
 
+def test_outputs_are_the_predictors_at_inputs_reconstructions_and_baseline(vae, predictor, inputs):
+    baselines = torch.randn(12, 3)
+    explanation = explain(vae, predictor, inputs, baselines=baselines)
+    torch.testing.assert_close(explanation.outputs, predictor(inputs).detach())
+    torch.testing.assert_close(explanation.reencoded_outputs, predictor(vae(inputs)).detach())
+    expected = predictor(vae.decode(baselines)).detach()
+    torch.testing.assert_close(explanation.baseline_outputs, expected)
+    assert explain(vae, predictor, inputs).baseline_outputs.shape == (1, 4)
+
+
 def test_metrics_have_the_documented_names_and_hold_by_hand(vae, predictor, inputs):
     explanation = explain(vae, predictor, inputs)
     assert list(explanation.metrics) == [
