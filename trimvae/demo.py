@@ -22,9 +22,9 @@ from trimvae.vae import VAE
 
 LATENT_SIZE = 10
 EPOCHS = 32
-PREDICTION_WEIGHT = 20.0
+PREDICTION_WEIGHT = 10.0
 SPARSITY = 4.0
-N_STEPS = 50
+N_STEPS = 64
 CLASSIFIER_FILE = '''"""The demo's classifier, as `trimvae explain` wants it: a function."""
 
 from pathlib import Path
