@@ -29,9 +29,9 @@ from trimvae.data import fashion_mnist
 from trimvae.demo import accuracy, train_classifier
 
 LATENT_SIZE = 10
-EPOCHS = 8
+EPOCHS = 10
 LEARNING_RATE = 4e-3
-SCALE = 0.7
+SCALE = 0.6
 FIGURES = (
     "agreement",
     "prediction_kl",
