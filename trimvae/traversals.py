@@ -160,7 +160,7 @@ def _plot_image_strips(
             frame.set_title(
                 _said(outputs, target, class_names, as_probability),
                 fontsize=8,
-                pad=2,
+                pad=4,
                 color="black" if keeps else PALETTE[1],
             )
             for spine in frame.spines.values():
