@@ -120,10 +120,16 @@ def _checked_attribute(known: type[GradientAttribution]) -> Callable[..., Any]:
     return attribute
 
 
-_DIFFERENTIABLE: dict[type, type] = {}
-for _method in (Saliency, InputXGradient, IntegratedGradients):
-    _twin = type(_method.__name__, (_method,), {"attribute": _checked_attribute(_method)})
-    _DIFFERENTIABLE |= {_method: _twin, _twin: _twin}
+def _differentiable_classes() -> dict[type, type]:
+    """Each accepted class, ours included, to the one whose attributions stay in the graph."""
+    classes: dict[type, type] = {}
+    for method in (Saliency, InputXGradient, IntegratedGradients):
+        twin = type(method.__name__, (method,), {"attribute": _checked_attribute(method)})
+        classes |= {method: twin, twin: twin}
+    return classes
+
+
+_DIFFERENTIABLE = _differentiable_classes()
 
 
 def path_contributions(
