@@ -120,7 +120,7 @@ def turning_back(contributions: Tensor) -> Tensor:
     Between 0 (every latent moves the output in one direction, whichever) and 1. Sums run over
     examples and latents before the division, so that a latent counts by how much it moves the
     output; the mean of per-latent ratios is dominated by latents that move nothing and was
-    measured to change only the cost.
+    measured to change only the cost. A figure of the whole batch, as `gini` is.
 
     Args:
         contributions: `(batch, points, latents)`.
