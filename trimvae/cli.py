@@ -14,6 +14,7 @@ from trimvae import demo as demonstration
 from trimvae import runs
 from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder
 from trimvae.explaining import explain, versions
+from trimvae.explanation import Explanation
 from trimvae.files import write_json
 from trimvae.objectives import BetaVAE
 from trimvae.training import fit
@@ -148,7 +149,15 @@ def train(
     vae.save(folder / "vae.safetensors")
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
     write_json(folder / "history.json", history)
-    _explain_into(folder, configuration, vae, predictor, preprocessing, parts.test_inputs[:1000])
+    explanation = _explain_into(
+        folder / "explanation",
+        configuration,
+        vae,
+        predictor,
+        preprocessing,
+        parts.test_inputs[:1000],
+    )
+    write_json(folder / "metrics.json", explanation.metrics)
     _say_written(folder, f"Next: trimvae explain {folder} --examples 20")
 
 
@@ -174,17 +183,8 @@ def explain_command(
     folder, configuration, vae, predictor, preprocessing, inputs = _open(
         run, classifier, preprocess, data
     )
-    explanation = explain(
-        vae,
-        predictor,
-        inputs[:examples],
-        preprocess=preprocessing,
-        task=configuration.get("task"),
-        class_names=configuration.get("class_names"),
-    )
     target = out or folder / "explanation"
-    runs.save_explanation(target, explanation)
-    console.print(explanation.summary(), highlight=False)
+    _explain_into(target, configuration, vae, predictor, preprocessing, inputs[:examples])
     _say_written(target, f"Next: look at {target}/heatmap.png and {target}/traversals_0.png")
 
 
@@ -301,21 +301,22 @@ def _open(
 
 
 def _explain_into(
-    folder: Path,
+    target: Path,
     configuration: dict[str, Any],
     vae: VAE,
     predictor: nn.Module,
     preprocessing: Any,
     inputs: Tensor,
-) -> None:
+) -> Explanation:
+    """Explain with a run's settings; write to `target` and print the summary."""
     explanation = explain(
         vae,
         predictor,
         inputs,
         preprocess=preprocessing,
-        task=configuration["task"],
-        class_names=configuration["class_names"],
+        task=configuration.get("task"),
+        class_names=configuration.get("class_names"),
     )
-    runs.save_explanation(folder / "explanation", explanation)
-    write_json(folder / "metrics.json", explanation.metrics)
+    runs.save_explanation(target, explanation)
     console.print(explanation.summary(), highlight=False)
+    return explanation
