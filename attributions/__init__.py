@@ -2,7 +2,7 @@
 
 from attributions.gradients import ExpectedGradients, differentiable, path_contributions
 from attributions.heatmaps import plot_heatmap
-from attributions.jacobian import integrated_gradients, jacobian
+from attributions.jacobian import input_x_gradient, jacobian, saliency
 from attributions.measures import (
     agreement,
     completeness_error,
@@ -12,7 +12,10 @@ from attributions.measures import (
     participation_ratio,
     prediction_kl,
 )
+from attributions.methods import attribute
+from attributions.paths import expected_gradients, integrated_gradients
 from attributions.penalties import Monotonicity, Penalty, Sparsity
+from attributions.shapley import exact_shapley
 from attributions.trim import Contrast, Trim
 
 __all__ = [
@@ -23,8 +26,12 @@ __all__ = [
     "Sparsity",
     "Trim",
     "agreement",
+    "attribute",
     "completeness_error",
     "differentiable",
+    "exact_shapley",
+    "expected_gradients",
+    "input_x_gradient",
     "integrated_gradients",
     "jacobian",
     "latent_share",
@@ -34,4 +41,5 @@ __all__ = [
     "path_contributions",
     "plot_heatmap",
     "prediction_kl",
+    "saliency",
 ]

@@ -1,47 +1,48 @@
 """Attributions to every class in one pass: latents are few, classes may be many."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.func import jvp, vmap
 
 from attributions.predictors import Function
 
 Mode = Literal["auto", "forward", "reverse"]
 
 # A forward-mode column costs about this many reverse-mode rows (convolutions on a CPU).
-_COLUMN_OVER_ROW = 4.0
-
-
-class PathAttributions(NamedTuple):
-    """Integrated gradients to every class, and what their sum over the path hides."""
-
-    attributions: Tensor
-    """`(batch, classes, latents)`."""
-    total_variation: Tensor
-    """`(batch, classes, latents)`: the same integral of absolute contributions."""
+_COLUMN_OVER_ROW = 2.0
 
 
 def jacobian(
-    function: Function, latents: Tensor, *args: Tensor | None, mode: Mode = "auto"
+    function: Function,
+    latents: Tensor,
+    *args: Tensor | None,
+    mode: Mode = "auto",
+    max_points: int = 256,
 ) -> Tensor:
     """Derivatives of every output by every latent, `(batch, classes, latents)`.
 
-    Forward mode passes once per latent, reverse mode once forward and once backward per class;
-    the cheaper one is chosen. Where an operator lacks forward mode, reverse mode gives the same.
+    Forward mode passes all latents' tangents at once beside one shared pass of values, reverse
+    mode goes once forward and once backward per class; the cheaper one is chosen. Where an
+    operator lacks forward mode or vmap, the other ways give the same.
 
     Args:
         function: Latents `(batch, latents)`, and `args`, to `(batch, classes)`, example by
             example (eval mode); a `Trim`.
         latents: `(batch, latents)`.
-        *args: Passed on, such as a residual.
+        *args: Passed on, such as a residual; those of the batch's length go with its examples.
         mode: `"forward"`, `"reverse"` or the cheaper of the two.
+        max_points: Most rows (values and tangents) that pass at once: bounds the memory.
 
     Returns:
         `(batch, classes, latents)`, without a graph.
+
+    Raises:
+        ValueError: `max_points` is below 1.
+        RuntimeError: The function is not differentiable in the latents.
 
     Examples:
         >>> weight = torch.randn(3, 2)
@@ -49,24 +50,39 @@ def jacobian(
         >>> torch.allclose(rows, weight.expand(5, 3, 2))
         True
     """
+    check_counts(max_points=max_points)
     latents = latents.detach()
     if mode == "auto":
         with torch.no_grad():
-            classes = function(latents[:1], *_first(args, len(latents))).shape[1]
+            classes = function(latents[:1], *_rows(args, latents, slice(1))).shape[1]
         mode = "forward" if classes > _COLUMN_OVER_ROW * latents.shape[1] else "reverse"
         if mode == "forward":
             try:
-                return _forward_columns(function, latents, args)
+                return _in_chunks(_forward_columns, function, latents, args, max_points)
             except (NotImplementedError, RuntimeError):
                 mode = "reverse"
-    if mode == "forward":
-        return _forward_columns(function, latents, args)
-    return _reverse_rows(function, latents, args)
+    derivatives = _forward_columns if mode == "forward" else _reverse_rows
+    return _in_chunks(derivatives, function, latents, args, max_points)
 
 
-def _first(args: tuple[Tensor | None, ...], batch: int) -> tuple[Tensor | None, ...]:
+def _in_chunks(
+    derivatives: Callable[..., Tensor],
+    function: Function,
+    latents: Tensor,
+    args: tuple[Tensor | None, ...],
+    max_points: int,
+) -> Tensor:
+    rows_per_example = 1 + latents.shape[1] if derivatives is _forward_columns else 1
+    size = max(1, max_points // rows_per_example)
+    chunks = [slice(first, first + size) for first in range(0, len(latents), size)]
+    return torch.cat([derivatives(function, latents[c], _rows(args, latents, c)) for c in chunks])
+
+
+def _rows(
+    args: tuple[Tensor | None, ...], latents: Tensor, rows: slice
+) -> tuple[Tensor | None, ...]:
     return tuple(
-        arg[:1] if isinstance(arg, Tensor) and arg.ndim and len(arg) == batch else arg
+        arg[rows] if isinstance(arg, Tensor) and arg.ndim and len(arg) == len(latents) else arg
         for arg in args
     )
 
@@ -74,9 +90,25 @@ def _first(args: tuple[Tensor | None, ...], batch: int) -> tuple[Tensor | None, 
 def _forward_columns(
     function: Function, latents: Tensor, args: tuple[Tensor | None, ...]
 ) -> Tensor:
+    directions = torch.eye(latents.shape[1], device=latents.device, dtype=latents.dtype)
+
+    def column(direction: Tensor) -> Tensor:
+        tangent = direction.expand_as(latents)
+        return jvp(lambda point: function(point, *args), (latents,), (tangent,))[1]
+
+    with torch.no_grad():
+        try:
+            return vmap(column, out_dims=2)(directions)
+        except (NotImplementedError, RuntimeError):  # an operator without vmap
+            return _forward_column_loop(function, latents, args, directions)
+
+
+def _forward_column_loop(
+    function: Function, latents: Tensor, args: tuple[Tensor | None, ...], directions: Tensor
+) -> Tensor:
     columns = []
-    with torch.no_grad(), forward_ad.dual_level():
-        for direction in torch.eye(latents.shape[1], device=latents.device, dtype=latents.dtype):
+    with forward_ad.dual_level():
+        for direction in directions:
             dual = forward_ad.make_dual(latents, direction.expand_as(latents).contiguous())
             outputs = function(dual, *args)
             tangent = forward_ad.unpack_dual(outputs).tangent
@@ -101,93 +133,71 @@ def _reverse_rows(function: Function, latents: Tensor, args: tuple[Tensor | None
     return torch.stack(rows, dim=1)
 
 
-def integrated_gradients(
+def saliency(
     function: Function,
     latents: Tensor,
-    baselines: Tensor | None = None,
     residual: Tensor | None = None,
     *,
-    n_steps: int = 50,
+    absolute: bool = True,
     max_points: int = 256,
     mode: Mode = "auto",
-    progress: Callable[[int], None] | None = None,
-) -> PathAttributions:
-    r"""Integrated gradients to every class at once, by Gauss-Legendre quadrature.
+) -> Tensor:
+    """Gradients of every class, `(batch, classes, latents)`; equal to Captum's `Saliency`.
 
-    Equal to Captum's `IntegratedGradients` class by class.
+    Pitfall: not in units of the output. Stretching a latent shrinks its saliency.
 
     References:
-        Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017,
-        https://arxiv.org/abs/1703.01365
+        Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2014,
+        https://arxiv.org/abs/1312.6034
 
     Args:
         function: A `Trim`, or any function of latents (and residual) to `(batch, classes)`.
         latents: `(batch, latents)`.
-        baselines: `(batch, latents)` or `(1, latents)`; 0 without it.
-        residual: `(batch, *event)`, held fixed along the path; none without it.
-        n_steps: Quadrature points; 32 or more to report.
-        max_points: Most path points decoded at once: bounds the memory.
+        residual: `(batch, *event)`, held fixed; none without it.
+        absolute: Whether signs are dropped, as Captum does by default.
+        max_points: See `jacobian`.
         mode: See `jacobian`.
-        progress: Called with the number of examples done so far.
 
     Returns:
-        Attributions and total variation, each `(batch, classes, latents)`.
-
-    Raises:
-        ValueError: `n_steps` or `max_points` is below 1.
-
-    Examples:
-        >>> result = integrated_gradients(lambda z: z.pow(2).cumsum(1), torch.ones(1, 2))
-        >>> torch.allclose(result.attributions, torch.tensor([[[1.0, 0.0], [1.0, 1.0]]]))
-        True
+        `(batch, classes, latents)`.
     """
-    for name, value in {"n_steps": n_steps, "max_points": max_points}.items():
+    args = () if residual is None else (residual,)
+    gradients = jacobian(function, latents, *args, mode=mode, max_points=max_points)
+    return gradients.abs() if absolute else gradients
+
+
+def input_x_gradient(
+    function: Function,
+    latents: Tensor,
+    residual: Tensor | None = None,
+    *,
+    max_points: int = 256,
+    mode: Mode = "auto",
+) -> Tensor:
+    """Latents times gradients, to every class; equal to Captum's `InputXGradient`.
+
+    References:
+        Shrikumar, Greenside, Shcherbina, Kundaje: Not Just a Black Box, 2016,
+        https://arxiv.org/abs/1605.01713
+
+    Args:
+        function: A `Trim`, or any function of latents (and residual) to `(batch, classes)`.
+        latents: `(batch, latents)`.
+        residual: `(batch, *event)`, held fixed; none without it.
+        max_points: See `jacobian`.
+        mode: See `jacobian`.
+
+    Returns:
+        `(batch, classes, latents)`.
+    """
+    gradients = saliency(
+        function, latents, residual, absolute=False, max_points=max_points, mode=mode
+    )
+    return gradients * latents.detach().unsqueeze(1)
+
+
+def check_counts(**counts: int) -> None:
+    """Raise a ValueError unless every count is at least 1."""
+    for name, value in counts.items():
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Got {value}. Use the default.")
-    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    alphas = latents.new_tensor((nodes + 1) / 2)
-    weights_ = latents.new_tensor(weights / 2)
-    start = torch.zeros_like(latents) if baselines is None else baselines.expand_as(latents)
-    step = (latents - start).detach()
-    examples_at_once = max(1, max_points // n_steps)
-    parts = []
-    for first in range(0, len(latents), examples_at_once):
-        chunk = slice(first, first + examples_at_once)
-        parts.append(
-            _quadrature(
-                function,
-                start[chunk].detach(),
-                step[chunk],
-                None if residual is None else residual[chunk],
-                (alphas, weights_),
-                max_points,
-                mode,
-            )
-        )
-        if progress is not None:
-            progress(min(first + examples_at_once, len(latents)))
-    return PathAttributions(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
-
-
-def _quadrature(
-    function: Function,
-    start: Tensor,
-    step: Tensor,
-    residual: Tensor | None,
-    rule: tuple[Tensor, Tensor],
-    max_points: int,
-    mode: Mode,
-) -> tuple[Tensor, Tensor]:
-    """The two integrals for a few examples; `max_points` holds for a single example, too."""
-    net: Tensor | float = 0.0
-    total: Tensor | float = 0.0
-    batch = len(step)
-    for alphas, weights in zip(*(part.split(max_points) for part in rule), strict=True):
-        points = start.unsqueeze(1) + alphas.view(1, -1, 1) * step.unsqueeze(1)
-        args = () if residual is None else (residual.repeat_interleave(len(alphas), dim=0),)
-        gradients = jacobian(function, points.flatten(0, 1), *args, mode=mode)
-        contributions = gradients.unflatten(0, (batch, -1)) * step.view(batch, 1, 1, -1)
-        weights = weights.view(1, -1, 1, 1)
-        net = net + (weights * contributions).sum(dim=1)
-        total = total + (weights * contributions.abs()).sum(dim=1)
-    return torch.as_tensor(net), torch.as_tensor(total)

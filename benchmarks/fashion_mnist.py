@@ -69,7 +69,10 @@ def train_one(arguments: argparse.Namespace) -> None:
     classifier.load_state_dict(load_file(arguments.out / "classifier.safetensors"))
     torch.manual_seed(arguments.seed)
     vae = VAE.convolutional(
-        image_shape=(1, 28, 28), latent_size=LATENT_SIZE, likelihood="gaussian", scale=SCALE
+        image_shape=(1, 28, 28),
+        latent_size=LATENT_SIZE,
+        likelihood="gaussian",
+        scale=arguments.scale,
     )
     started = time.perf_counter()
     fit(
@@ -134,6 +137,7 @@ def run_all(arguments: argparse.Namespace) -> None:
                 "--weight": weight,
                 "--epochs": arguments.epochs,
                 "--prediction-weight": arguments.prediction_weight,
+                "--scale": arguments.scale,
             }
             flat = [str(part) for pair in options.items() for part in pair]
             processes.append(subprocess.Popen([sys.executable, __file__, "--worker", *flat]))
@@ -153,7 +157,7 @@ def table(arguments: argparse.Namespace, predictor_accuracy: float) -> str:
     lines = [
         f"Classifier: test accuracy {predictor_accuracy:.4f}. {len(arguments.seeds)} seeds, "
         f"{arguments.epochs} epochs of 60,000 images, {LATENT_SIZE} latents, Gaussian likelihood "
-        f"of scale {SCALE:g}, prediction weight {arguments.prediction_weight:g}. "
+        f"of scale {arguments.scale:g}, prediction weight {arguments.prediction_weight:g}. "
         "Mean ± standard deviation over seeds.",
         "",
         f"| figure | no penalty | `Sparsity({arguments.weight:g})` | ratio |",
@@ -175,6 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--weight", type=float, default=2.5)
     parser.add_argument("--prediction-weight", type=float, default=20.0)
+    parser.add_argument("--scale", type=float, default=SCALE, help="of the Gaussian likelihood")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--table", type=Path, default=Path("docs/tables/fashion_mnist.md"))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)

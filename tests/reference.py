@@ -1,5 +1,6 @@
 """Slow, obvious oracles."""
 
+import itertools
 import math
 
 import torch
@@ -49,3 +50,20 @@ def kl_loop(logits_p: list[float], logits_q: list[float]) -> float:
 
     p, q = softmax(logits_p), softmax(logits_q)
     return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def shapley_by_orders(function, latents: Tensor, baselines: Tensor) -> Tensor:
+    """(batch, classes, latents): mean gain of each latent over every order of arrival."""
+    size = latents.shape[1]
+    orders = list(itertools.permutations(range(size)))
+    total = torch.zeros(len(latents), function(latents[:1]).shape[1], size, dtype=latents.dtype)
+    with torch.no_grad():
+        for order in orders:
+            point = baselines.expand_as(latents).clone()
+            before = function(point)
+            for latent in order:
+                point[:, latent] = latents[:, latent]
+                after = function(point)
+                total[:, :, latent] += (after - before) / len(orders)
+                before = after
+    return total

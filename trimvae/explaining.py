@@ -2,64 +2,83 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from captum.attr import IntegratedGradients
+from torch import Tensor, nn
 
-from attributions import Contrast, Trim, integrated_gradients, latent_share
+from attributions import Contrast, Trim, attribute, integrated_gradients, latent_share
+from attributions.codes import Code, Decoder, encode, held_in_eval_mode
 from attributions.measures import decisions
-from attributions.predictors import Function, check_predictor, evaluating, predict_in_batches
+from attributions.methods import Method, name_of, takes_distribution
+from attributions.predictors import Function, check_predictor, predict_in_batches
 from attributions.trim import Explained
+from trimvae.baselines import NamedBaseline, baselines_named
 from trimvae.explanation import Explanation, check_names
 from trimvae.training import Task
 from trimvae.vae import VAE
 
 
 def explain(
-    vae: VAE,
+    code: VAE | Code,
     predictor: Function,
     inputs: Tensor,
     *,
     preprocess: Function | None = None,
     explained: Explained = "centred_logit",
     residual: bool = False,
-    baselines: Tensor | None = None,
-    n_steps: int = 50,
+    method: Method = integrated_gradients,
+    method_options: Mapping[str, Any] | None = None,
+    baselines: Tensor | NamedBaseline = "prior_mean",
+    background: Tensor | None = None,
+    n_steps: int | None = None,
+    tolerance: float = 0.01,
     max_points: int = 256,
+    seed: int = 0,
     task: Task | None = None,
     class_names: Sequence[str] | None = None,
     latent_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
 ) -> Explanation:
-    """Explain a predictor's outputs at some inputs through the latents of a VAE.
+    """Explain a predictor's outputs at some inputs through the latents of a code.
 
-    Integrated gradients from the baseline to the posterior mean, to every class at once. Neither
-    VAE, predictor, inputs nor random generators are changed.
+    By default, integrated gradients from the prior mean to the posterior mean, to every class
+    at once, with as many path points as completeness to 1 % needs. Neither code, predictor,
+    inputs nor random generators are changed.
 
     Args:
-        vae: Trained, for these inputs.
+        code: A trained VAE for these inputs, or anything else with `encode` and `decode`, such
+            as a transform of `attributions.transforms`.
         predictor: See `attributions.Trim`.
-        inputs: `(batch, *event)`, on the device and in the dtype of VAE and predictor.
+        inputs: `(batch, *event)`, on the device and in the dtype of code and predictor.
         preprocess: Between decoder and predictor.
         explained: See `attributions.Trim`; the centred logit by default.
         residual: Whether what the decoder leaves out is added back, held fixed. Then the
             attributions end at the predictor's output at the inputs themselves.
-        baselines: `(1, latents)` or `(batch, latents)`; the prior mean without it.
-        n_steps: Path points.
+        method: Any attribution method: ours, a Captum class or instance, or a function from the
+            `Trim` to an instance, see `attributions.methods.attribute`.
+        method_options: Of the method, such as `{"n_samples": 200}` for `KernelShap`.
+        baselines: `(1, latents)` or `(batch, latents)`, or a name, see
+            `trimvae.baselines.baselines_named`.
+        background: `(n, *event)`, inputs that named baselines are computed from.
+        n_steps: Path points; as many as `tolerance` needs without it.
+        tolerance: Completeness error allowed where `n_steps` is None.
         max_points: Most path points decoded at once; bounds the memory.
+        seed: Of methods and baselines that sample.
         task: Without it, `"regression"` for a single output, else `"classification"`. Say
             `"classification"` for a single binary logit.
         class_names: One per output (two for a binary logit: negative, positive).
-        latent_names: One per latent; `z0`, `z1` ... without it.
+        latent_names: One per latent; the code's own, or `z0`, `z1` ..., without it.
         feature_names: Columns of a table, for its figures.
 
     Returns:
         The explanation.
 
     Raises:
-        TypeError: Inputs or outputs are not floating-point tensors.
-        ValueError: Inputs do not fit the VAE, the predictor is unfit to be explained (see
+        TypeError: Inputs or outputs are not floating-point tensors, or `method` is none.
+        ValueError: Inputs do not fit the code, the predictor is unfit to be explained (see
             `attributions.predictors.check_predictor`), or another argument is out of range.
         RuntimeError: The predictor is not differentiable.
 
@@ -69,70 +88,124 @@ def explain(
         >>> explanation.attributions.shape == (4, 3, 2)
         True
     """
-    if len(inputs) == 0:
-        raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
-    vae.check_inputs(inputs)
-    _check_device(vae, inputs)
+    _check_inputs(code, inputs)
     inputs = inputs.detach()
     first, are_probabilities = check_predictor(predictor, inputs[:8], preprocess)
     task = task or ("classification" if first.shape[1] > 1 else "regression")
     trim = Trim(
         predictor,
-        vae.decode,
+        Decoder(code),
         preprocess=preprocess,
         explained=explained,
         probabilities=are_probabilities,
     )
-    with evaluating(vae):
+    with held_in_eval_mode(code):
         with torch.no_grad():
-            posterior = vae.encode(inputs)
-            latents = posterior.mean
-            start = torch.zeros_like(latents[:1]) if baselines is None else baselines
-            _check_baselines(start, latents)
-            reconstructions, decoded_start = vae.decode(latents), vae.decode(start)
-        left_out = inputs - reconstructions if residual else None
-        outputs, reencoded, plain_start = (
+            latents, deviations = encode(code, inputs)
+            reconstructions = code.decode(latents)
+        left_out = trim.residual(inputs, latents) if residual else None
+        outputs, reencoded = (
             predict_in_batches(predictor, points, preprocess)
-            for points in (inputs, reconstructions, decoded_start)
+            for points in (inputs, reconstructions)
         )
         _check_finite(outputs)
-        paths = integrated_gradients(
-            trim, latents, start, left_out, n_steps=n_steps, max_points=max_points
-        )
-    at_start = plain_start
-    if left_out is not None:
-        at_start = predict_in_batches(predictor, decoded_start + left_out, preprocess)
+        distribution = takes_distribution(method)
+        if not isinstance(baselines, Tensor):
+            generator = torch.Generator(device=inputs.device).manual_seed(seed)
+            baselines = baselines_named(
+                baselines,
+                code,
+                latents,
+                decisions(outputs),
+                predictor=predictor,
+                background=background,
+                preprocess=preprocess,
+                distribution=distribution,
+                generator=generator,
+            )
+        _check_baselines(baselines, latents, distribution)
+        options = dict(method_options or {})
+        total_variation = None
+        if method in (integrated_gradients, IntegratedGradients) and not options:
+            paths = integrated_gradients(
+                trim,
+                latents,
+                baselines,
+                left_out,
+                n_steps=n_steps,
+                tolerance=tolerance,
+                max_points=max_points,
+            )
+            attributions, total_variation = paths.attributions, paths.total_variation
+            n_steps = round(paths.n_points.double().mean().item())
+        else:
+            attributions = attribute(
+                method,
+                trim,
+                latents,
+                baselines,
+                left_out,
+                seed=seed,
+                max_points=max_points,
+                **options,
+            )
+        at_baseline = _at_baselines(trim, baselines, left_out, distribution)
+        plain_start = predict_in_batches(predictor, _decoded(code, baselines), preprocess)
+        if distribution:
+            plain_start = plain_start.mean(dim=0, keepdim=True)
     explained_at = trim.select(outputs if residual else reencoded)
     return Explanation(
         inputs=inputs,
         reconstructions=reconstructions,
         latents=latents,
-        deviations=posterior.stddev,
-        baselines=start,
-        attributions=paths.attributions,
-        total_variation=paths.total_variation,
+        deviations=deviations,
+        baselines=baselines,
+        attributions=attributions,
+        total_variation=total_variation,
         outputs=_logits(outputs, are_probabilities),
         reencoded_outputs=_logits(reencoded, are_probabilities),
         baseline_outputs=_logits(plain_start, are_probabilities),
         explained_at=explained_at,
-        explained_at_baseline=trim.select(at_start).expand_as(explained_at).clone(),
+        explained_at_baseline=at_baseline.expand_as(explained_at).clone(),
         latent_share=_latent_share(trim, outputs, reencoded, plain_start),
         class_names=_class_names(class_names, outputs.shape[1], task),
-        latent_names=_latent_names(latent_names, latents.shape[1]),
+        latent_names=_latent_names(
+            latent_names or getattr(code, "latent_names", None), latents.shape[1]
+        ),
         settings={
             "task": task,
             "explained_name": _explained_name(explained, task, outputs.shape[1], class_names),
             "contrast": list(explained) if isinstance(explained, Contrast) else None,
             "residual": residual,
-            "method": "IntegratedGradients",
+            "method": name_of(method),
             "n_steps": n_steps,
+            "seed": seed,
             "probabilities": are_probabilities,
             "feature_names": None if feature_names is None else list(feature_names),
-            "training": vae.trained_with,
+            "training": getattr(code, "trained_with", None),
             "versions": versions(),
         },
-        _context=(vae, predictor, preprocess),
+        _context=(code, predictor, preprocess),
     )
+
+
+def _decoded(code: VAE | Code, latents: Tensor) -> Tensor:
+    with torch.no_grad():
+        return code.decode(latents)
+
+
+def _at_baselines(
+    trim: Trim, baselines: Tensor, left_out: Tensor | None, distribution: bool
+) -> Tensor:
+    """What is explained where attributions start, `(1 or batch, classes)`."""
+    with torch.no_grad():
+        if left_out is None:
+            outputs = trim(baselines)
+            return outputs.mean(dim=0, keepdim=True) if distribution else outputs
+        if not distribution:
+            return trim(baselines.expand(len(left_out), -1), left_out)
+        rows = [trim(row.expand(len(left_out), -1), left_out) for row in baselines]
+        return torch.stack(rows).mean(dim=0)
 
 
 def versions() -> dict[str, str]:
@@ -187,20 +260,32 @@ def _latent_names(names: Sequence[str] | None, latents: int) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _check_device(vae: VAE, inputs: Tensor) -> None:
-    parameter = next(vae.parameters(), inputs)
+def _check_inputs(code: VAE | Code, inputs: Tensor) -> None:
+    if len(inputs) == 0:
+        raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
+    if isinstance(code, VAE):
+        code.check_inputs(inputs)
+    elif not inputs.is_floating_point() or not torch.isfinite(inputs).all():
+        raise ValueError(
+            f"`inputs` must be finite floating-point numbers. Got {inputs.dtype} with values that "
+            "are not. Convert or clean them."
+        )
+    parameter = next(code.parameters(), inputs) if isinstance(code, nn.Module) else inputs
     if (parameter.device, parameter.dtype) != (inputs.device, inputs.dtype):
         raise ValueError(
-            "`inputs` must be on the device and in the dtype of the VAE. Got inputs in "
-            f"{inputs.dtype} on {inputs.device} and a VAE in {parameter.dtype} on "
+            "`inputs` must be on the device and in the dtype of the code. Got inputs in "
+            f"{inputs.dtype} on {inputs.device} and a code in {parameter.dtype} on "
             f"{parameter.device}. Move one of the two with .to(...)."
         )
 
 
-def _check_baselines(baselines: Tensor, latents: Tensor) -> None:
-    if baselines.shape not in ((1, latents.shape[1]), latents.shape):
+def _check_baselines(baselines: Tensor, latents: Tensor, distribution: bool) -> None:
+    size = latents.shape[1]
+    if distribution and baselines.ndim == 2 and baselines.shape[1] == size and len(baselines):
+        return
+    if baselines.shape not in ((1, size), latents.shape):
         raise ValueError(
-            f"`baselines` must have shape (1, {latents.shape[1]}) or {tuple(latents.shape)}. "
+            f"`baselines` must have shape (1, {size}) or {tuple(latents.shape)}. "
             f"Got {tuple(baselines.shape)}. Pass one row, or one per example."
         )
 

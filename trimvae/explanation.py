@@ -18,12 +18,12 @@ from attributions import (
     plot_heatmap,
     prediction_kl,
 )
+from attributions.codes import Code, held_in_eval_mode
 from attributions.measures import decisions
-from attributions.predictors import Function, evaluating
+from attributions.predictors import Function
 from trimvae.files import read_tensors, write_tensors
 from trimvae.training import Task
 from trimvae.traversals import Traversal, plot_traversals, traverse
-from trimvae.vae import VAE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,11 +47,13 @@ class Explanation:
     deviations: Tensor
     """`(batch, latents)`, posterior standard deviations."""
     baselines: Tensor
-    """`(1 or batch, latents)`, where attributions start; the prior mean by default."""
+    """`(1 or batch, latents)`, where attributions start; the prior mean by default. For methods
+    that compare with a distribution, its rows."""
     attributions: Tensor
     """`(batch, classes, latents)`, in units of the explained output (logits)."""
-    total_variation: Tensor
-    """`(batch, classes, latents)`, the same path integral of absolute contributions."""
+    total_variation: Tensor | None = None
+    """`(batch, classes, latents)`, the same path integral of absolute contributions; None for
+    methods other than integrated gradients."""
     outputs: Tensor
     """`(batch, outputs)`, the predictor's logits at the inputs."""
     reencoded_outputs: Tensor
@@ -68,7 +70,7 @@ class Explanation:
     latent_names: tuple[str, ...]
     settings: dict[str, Any]
     """How it was made: task, what is explained, steps, residual, versions."""
-    _context: tuple[VAE, Function, Function | None] | None = field(default=None, repr=False)
+    _context: tuple[Code, Function, Function | None] | None = field(default=None, repr=False)
 
     @property
     def task(self) -> Task:
@@ -147,10 +149,11 @@ class Explanation:
             "effective_latents": self.effective_latents.nanmean(),
             "latents_for_90_percent": latents_needed,
             "latent_share": self.latent_share.mean(),
-            "monotonicity": monotonicity(
-                self.target_attributions, self._of_target(self.total_variation)
-            ),
         }
+        if self.total_variation is not None:
+            figures["monotonicity"] = monotonicity(
+                self.target_attributions, self._of_target(self.total_variation)
+            )
         return {name: float(value) for name, value in figures.items()}
 
     @cached_property
@@ -177,10 +180,15 @@ class Explanation:
                 f"{1 - figures['latent_share']:.0%} of the evidence is in the residual, which "
                 "the latents do not explain."
             )
-        if not figures["completeness_error"] <= 0.01:
-            found.append(
-                f"Attributions miss the change of output by {figures['completeness_error']:.1%}: "
+        if not figures["completeness_error"] <= 0.0101:
+            remedy = (
                 "raise n_steps."
+                if self.settings["method"] in ("integrated_gradients", "IntegratedGradients")
+                else f"{self.settings['method']} ranks latents here, its sizes are no shares."
+            )
+            found.append(
+                "Attributions miss the change of output by "
+                f"{figures['completeness_error']:.1%}: {remedy}"
             )
         return tuple(found)
 
@@ -284,7 +292,7 @@ class Explanation:
 
         Raises:
             ValueError: `example` is out of range.
-            RuntimeError: The explanation was loaded without VAE and predictor.
+            RuntimeError: The explanation was loaded without code and predictor.
         """
         if not 0 <= example < len(self.inputs):
             raise ValueError(
@@ -311,17 +319,31 @@ class Explanation:
         )
 
     def traverse(self, example: int, latent: int, *, steps: int = 9) -> Traversal:
-        """Move one latent of one example from -2.5 to 2.5; see `trimvae.traversals.traverse`."""
+        """Move one latent of one example; see `trimvae.traversals.traverse`.
+
+        A VAE's latents move from -2.5 to 2.5 (99 % of the prior), another code's within the
+        explained examples' 1st to 99th percentile.
+        """
         if self._context is None:
             raise RuntimeError(
-                "`traverse` must have VAE and predictor. Got an explanation loaded without them. "
-                "Use Explanation.load(path, vae=..., predictor=...)."
+                "`traverse` must have code and predictor. Got an explanation loaded without them. "
+                "Use Explanation.load(path, code=..., predictor=...)."
             )
-        vae, predictor, preprocess = self._context
-        values = torch.linspace(-2.5, 2.5, steps)
-        with evaluating(vae):
+        code, predictor, preprocess = self._context
+        ends = (-2.5, 2.5)
+        if not bool(self.deviations.any()):  # a code without posterior has no prior either
+            low, high = (
+                self.latents[:, latent]
+                .double()
+                .quantile(
+                    torch.tensor([0.01, 0.99], device=self.latents.device, dtype=torch.float64)
+                )
+            )
+            ends = (low.item(), high.item())
+        values = torch.linspace(*ends, steps)
+        with held_in_eval_mode(code):
             return traverse(
-                vae, predictor, self.latents[example], latent, values=values, preprocess=preprocess
+                code, predictor, self.latents[example], latent, values=values, preprocess=preprocess
             )
 
     def rename(
@@ -353,7 +375,7 @@ class Explanation:
         cls,
         path: str | Path,
         *,
-        vae: VAE | None = None,
+        code: Code | None = None,
         predictor: Function | None = None,
         preprocess: Function | None = None,
     ) -> "Explanation":
@@ -361,8 +383,8 @@ class Explanation:
 
         Args:
             path: The file.
-            vae: For traversals, together with the predictor.
-            predictor: See `vae`.
+            code: For traversals, together with the predictor.
+            predictor: See `code`.
             preprocess: See `explain`.
 
         Raises:
@@ -370,7 +392,7 @@ class Explanation:
             ValueError: The file is truncated or not ours.
         """
         tensors, texts = read_tensors(path, "Explanation")
-        context = None if vae is None or predictor is None else (vae, predictor, preprocess)
+        context = None if code is None or predictor is None else (code, predictor, preprocess)
         return cls(
             **tensors,
             class_names=tuple(texts["class_names"]),

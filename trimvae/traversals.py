@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.codes import Code
 from attributions.heatmaps import PALETTE, new_figure
 from attributions.predictors import Function, predict
-from trimvae.vae import VAE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ def probabilities(outputs: Tensor) -> Tensor:
 
 
 def traverse(
-    vae: VAE,
+    code: Code,
     predictor: Function,
     latents: Tensor,
     latent: int,
@@ -42,7 +42,7 @@ def traverse(
     """Move one latent of one example and ask the predictor at every step.
 
     Args:
-        vae: Decodes.
+        code: Decodes.
         predictor: Asked at every decoded step, without residual.
         latents: `(latent_size,)`, the example.
         latent: Index of the latent that moves.
@@ -55,15 +55,15 @@ def traverse(
     Raises:
         ValueError: `latents` is not one example, or `latent` is out of range.
     """
-    if latents.shape != (vae.latent_size,):
+    size = getattr(code, "latent_size", len(latents) if latents.ndim == 1 else 0)
+    if latents.shape != (size,):
         raise ValueError(
-            f"`latents` must have shape ({vae.latent_size},). Got {tuple(latents.shape)}. "
+            f"`latents` must have shape ({size or 'latents'},). Got {tuple(latents.shape)}. "
             "Traverse one example at a time."
         )
-    if not 0 <= latent < vae.latent_size:
+    if not 0 <= latent < size:
         raise ValueError(
-            f"`latent` must be from 0 to {vae.latent_size - 1}. Got {latent}. "
-            "Choose an existing one."
+            f"`latent` must be from 0 to {size - 1}. Got {latent}. Choose an existing one."
         )
     if values is None:
         values = torch.linspace(-2.5, 2.5, 9)
@@ -71,7 +71,7 @@ def traverse(
     path = latents.detach().repeat(len(values), 1)
     path[:, latent] = values
     with torch.no_grad():
-        inputs = vae.decode(path)
+        inputs = code.decode(path)
         outputs = predict(predictor, inputs, preprocess)
     return Traversal(values, inputs, outputs)
 

@@ -235,7 +235,7 @@ def test_it_survives_the_file_and_is_plain_json(tmp_path, vae, predictor, inputs
     json.dumps(loaded.to_dict())
     with pytest.raises(RuntimeError, match="loaded without them"):
         loaded.plot_traversals()
-    Explanation.load(path, vae=vae, predictor=predictor).plot_traversals()
+    Explanation.load(path, code=vae, predictor=predictor).plot_traversals()
 
 
 def test_bad_files_are_refused(tmp_path, vae, predictor, inputs):
@@ -296,7 +296,7 @@ def test_a_traversal_moves_one_latent_and_asks_the_predictor(vae, predictor, inp
 def test_bad_input_is_refused(vae, predictor, inputs):
     with pytest.raises(ValueError, match="`inputs` must hold at least one example"):
         explain(vae, predictor, inputs[:0])
-    with pytest.raises(ValueError, match="in the dtype of the VAE"):
+    with pytest.raises(ValueError, match="in the dtype of the code"):
         explain(vae, predictor, inputs.double())
     with pytest.raises(ValueError, match=r"`baselines` must have shape \(1, 3\)"):
         explain(vae, predictor, inputs, baselines=torch.zeros(2, 3))
