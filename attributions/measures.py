@@ -1,5 +1,9 @@
 """Can this explanation be trusted? Figures of tensors, each with its pitfall."""
 
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -140,6 +144,51 @@ def participation_ratio(attributions: Tensor) -> Tensor:
     return size.sum(dim=-1).pow(2) / size.pow(2).sum(dim=-1)
 
 
+def gini_index(attributions: Tensor) -> Tensor:
+    r"""Gini coefficient of $|a|$ per example: 0 (all alike) to $1 - 1/n$ (one latent).
+
+    Free of scale, as the participation ratio; unlike it, latents that all hardly matter count.
+
+    References:
+        Hurley, Rickard: Comparing Measures of Sparsity, 2009, https://arxiv.org/abs/0811.4706
+
+    Args:
+        attributions: `(..., latents)`.
+
+    Returns:
+        `(...)`; NaN where every attribution is 0.
+
+    Examples:
+        >>> gini_index(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).tolist()
+        [0.0, 0.5]
+    """
+    size = attributions.abs().sort(dim=-1).values
+    n = size.shape[-1]
+    rank = torch.arange(1, n + 1, device=size.device, dtype=size.dtype)
+    return ((2 * rank - n - 1) * size).sum(dim=-1) / (n * size.sum(dim=-1))
+
+
+def hoyer(attributions: Tensor) -> Tensor:
+    r"""Hoyer's sparsity, $(\sqrt n - \lVert a \rVert_1 / \lVert a \rVert_2) / (\sqrt n - 1)$.
+
+    References:
+        Hoyer: Non-negative Matrix Factorization with Sparseness Constraints, 2004,
+        https://www.jmlr.org/papers/v5/hoyer04a.html
+
+    Args:
+        attributions: `(..., latents)`, at least two latents.
+
+    Returns:
+        `(...)`, 0 (all alike) to 1 (one latent); NaN where every attribution is 0.
+
+    Examples:
+        >>> hoyer(torch.tensor([0.0, 0.0, 5.0, 0.0])).item()
+        1.0
+    """
+    root = attributions.shape[-1] ** 0.5
+    return (root - participation_ratio(attributions).sqrt()) / (root - 1)
+
+
 def latents_for_share(attributions: Tensor, share: float = 0.9) -> Tensor:
     """Smallest number of latents that together carry `share` of the sum of absolute attributions.
 
@@ -188,3 +237,92 @@ def monotonicity(attributions: Tensor, total_variation: Tensor) -> Tensor:
         0.5
     """
     return attributions.abs().sum() / total_variation.sum()
+
+
+def rank_correlation(left: Tensor, right: Tensor) -> Tensor:
+    """Spearman's correlation over the last dimension; ties share their mean rank.
+
+    For sanity checks, of absolute attributions: near 1 means that another predictor is explained
+    like the first.
+
+    References:
+        Adebayo et al.: Sanity Checks for Saliency Maps, 2018, https://arxiv.org/abs/1810.03292
+
+    Args:
+        left: `(..., n)`.
+        right: `(..., n)`.
+
+    Returns:
+        `(...)` in [-1, 1]; NaN where all values of a row are alike.
+
+    Examples:
+        >>> rank_correlation(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 4.0, 9.0])).item()
+        1.0
+    """
+    ranks = [_ranks(side) for side in (left, right)]
+    centred = [rank - rank.mean(dim=-1, keepdim=True) for rank in ranks]
+    product = (centred[0] * centred[1]).sum(dim=-1)
+    # One square root, so that perfect agreement is exactly 1.
+    squares = [rank.pow(2).sum(dim=-1) for rank in centred]
+    return (product / (squares[0] * squares[1]).sqrt()).to(left.dtype)
+
+
+def _ranks(values: Tensor) -> Tensor:
+    smaller = (values.unsqueeze(-2) < values.unsqueeze(-1)).sum(dim=-1)
+    alike = (values.unsqueeze(-2) == values.unsqueeze(-1)).sum(dim=-1)
+    return smaller.double() + (alike.double() - 1) / 2
+
+
+class Counterfactual(NamedTuple):
+    """Figures of counterfactual latents, each `(batch,)`."""
+
+    valid: Tensor
+    """Whether the decision is another, or the wanted one."""
+    latent_distance: Tensor
+    """L2 length of the move, in prior standard deviations."""
+    input_distance: Tensor
+    """L1 distance of the decoded inputs, summed over the event."""
+    changed_latents: Tensor
+    """How many latents moved by more than the threshold."""
+    log_prior: Tensor
+    """Log density of the counterfactual latents under the standard normal prior, in nats."""
+
+
+def counterfactual_figures(
+    latents: Tensor,
+    changed: Tensor,
+    decoded: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    *,
+    target: Tensor | None = None,
+    threshold: float = 0.5,
+) -> Counterfactual:
+    """Validity, proximity, sparsity and plausibility of counterfactual latents.
+
+    Pitfall: a move far outside the prior is always valid; read `log_prior` beside it.
+
+    References:
+        Verma et al.: Counterfactual Explanations for Machine Learning: A Review, 2020,
+        https://arxiv.org/abs/2010.10596
+
+    Args:
+        latents: `(batch, latents)`, before.
+        changed: `(batch, latents)`, after.
+        decoded: Inputs decoded from both, two tensors `(batch, *event)`.
+        outputs: Logits at both, two tensors `(batch, classes)`.
+        target: `(batch,)`, the decision wanted; any other than before without it.
+        threshold: A latent counts as changed beyond this, in prior standard deviations.
+
+    Returns:
+        One figure per example and name.
+    """
+    before, after = (decisions(side) for side in outputs)
+    move = changed - latents
+    log_prior = -0.5 * (changed.pow(2) + math.log(2 * math.pi)).sum(dim=1)
+    return Counterfactual(
+        valid=after == target if target is not None else after != before,
+        latent_distance=move.norm(dim=1),
+        input_distance=(decoded[1] - decoded[0]).abs().flatten(1).sum(dim=1),
+        changed_latents=(move.abs() > threshold).sum(dim=1),
+        log_prior=log_prior,
+    )

@@ -31,7 +31,7 @@ from trimvae.demo import accuracy, train_classifier
 LATENT_SIZE = 10
 EPOCHS = 10
 LEARNING_RATE = 4e-3
-SCALE = 0.6
+SCALE = 0.8
 FIGURES = (
     "agreement",
     "prediction_kl",
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--folder", help="idx files; downloaded by torchvision without it")
     parser.add_argument("--out", type=Path, default=Path("runs/fashion"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--weight", type=float, default=2.5)
+    parser.add_argument("--weight", type=float, default=1.5)
     parser.add_argument("--prediction-weight", type=float, default=20.0)
     parser.add_argument("--scale", type=float, default=SCALE, help="of the Gaussian likelihood")
     parser.add_argument("--epochs", type=int, default=EPOCHS)

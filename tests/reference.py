@@ -67,3 +67,19 @@ def shapley_by_orders(function, latents: Tensor, baselines: Tensor) -> Tensor:
                 total[:, :, latent] += (after - before) / len(orders)
                 before = after
     return total
+
+
+def mutual_information_loop(probabilities) -> float:
+    """Nats, from (n_alpha, n_beta, classes) nested lists, one logarithm at a time."""
+    conditionals = [
+        [sum(row[c] for row in rows) / len(rows) for c in range(len(rows[0]))]
+        for rows in probabilities
+    ]
+    classes = range(len(conditionals[0]))
+    marginal = [sum(row[c] for row in conditionals) / len(conditionals) for c in classes]
+    return sum(
+        row[c] * math.log(row[c] / marginal[c]) / len(conditionals)
+        for row in conditionals
+        for c in classes
+        if row[c] > 0
+    )

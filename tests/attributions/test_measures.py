@@ -4,13 +4,16 @@ import torch
 from attributions import (
     agreement,
     completeness_error,
+    counterfactual_figures,
+    gini_index,
+    hoyer,
     latent_share,
     latents_for_share,
     monotonicity,
     participation_ratio,
     prediction_kl,
 )
-from tests.reference import kl_loop, participation_ratio_loop
+from tests.reference import gini_loop, kl_loop, participation_ratio_loop
 
 
 def test_completeness_error_is_relative_to_the_change():
@@ -75,3 +78,31 @@ def test_monotonicity_weighs_latents_by_their_movement():
     attributions = torch.tensor([[3.0, 0.0]])
     total_variation = torch.tensor([[3.0, 1.0]])
     assert monotonicity(attributions, total_variation).item() == pytest.approx(0.75)
+
+
+def test_gini_index_is_half_the_relative_mean_difference():
+    rows = torch.randn(6, 5, dtype=torch.float64)
+    expected = torch.tensor([gini_loop(row) for row in rows.abs().tolist()]).double()
+    torch.testing.assert_close(gini_index(rows), expected)
+    assert gini_index(torch.zeros(3)).isnan()
+
+
+def test_hoyer_is_one_for_one_latent_and_zero_for_all_alike():
+    scores = hoyer(torch.tensor([[0.0, 2.0, 0.0, 0.0], [1.0, -1.0, 1.0, 1.0]]))
+    assert scores.tolist() == [1.0, 0.0]
+    assert hoyer(torch.zeros(3)).isnan()
+
+
+def test_counterfactual_figures_have_closed_forms():
+    latents, changed = torch.zeros(2, 3), torch.tensor([[3.0, 4.0, 0.1], [0.0, 0.0, 0.0]])
+    decoded = [torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2)]
+    outputs = [torch.tensor([[1.0, 0.0]] * 2), torch.tensor([[0.0, 1.0], [1.0, 0.0]])]
+    figures = counterfactual_figures(latents, changed, decoded, outputs)
+    assert figures.valid.tolist() == [True, False]
+    assert figures.latent_distance[0].item() == pytest.approx(25.01**0.5)
+    assert figures.input_distance.tolist() == [4.0, 4.0]
+    assert figures.changed_latents.tolist() == [2, 0]
+    normal = torch.distributions.Normal(0.0, 1.0)
+    torch.testing.assert_close(figures.log_prior, normal.log_prob(changed).sum(dim=1))
+    wanted = counterfactual_figures(latents, changed, decoded, outputs, target=torch.tensor([0, 0]))
+    assert wanted.valid.tolist() == [False, True]
