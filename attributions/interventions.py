@@ -5,6 +5,7 @@ only look plausible. The prior mean is on the manifold: deleting a latent does n
 as deleting pixels does.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -240,6 +241,7 @@ def traversal_monotonicity(
     high: Tensor,
     *,
     steps: int = 9,
+    chosen: Sequence[int] | None = None,
 ) -> Tensor:
     r"""$|\mathrm{Spearman}(z_i, f_c)|$ along traversals, per latent.
 
@@ -253,14 +255,15 @@ def traversal_monotonicity(
         low: `(latents,)`, where traversals start.
         high: `(latents,)`, where they end.
         steps: Points on each.
+        chosen: Latents that move; all without it.
 
     Returns:
-        `(latents,)` in [0, 1]; NaN for a latent that moves nothing.
+        `(latents,)`, or one per latent chosen, in [0, 1]; NaN for a latent that moves nothing.
     """
     fractions = torch.linspace(0, 1, steps, device=latents.device, dtype=latents.dtype)
     scores = []
     with torch.no_grad():
-        for latent in range(latents.shape[1]):
+        for latent in range(latents.shape[1]) if chosen is None else chosen:
             points = latents.unsqueeze(1).repeat(1, steps, 1)
             points[..., latent] = low[latent] + fractions * (high[latent] - low[latent])
             outputs = _outputs_of(function, points, target)

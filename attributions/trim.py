@@ -85,6 +85,16 @@ class Trim(nn.Module):
         self.explained = explained
         self.probabilities = probabilities
 
+    def of(self, predictor: Function) -> "Trim":
+        """Look at another predictor in the same way."""
+        return Trim(
+            predictor,
+            self.decoder,
+            preprocess=self.preprocess,
+            explained=self.explained,
+            probabilities=self.probabilities,
+        )
+
     def forward(self, latents: Tensor, residual: Tensor | None = None) -> Tensor:
         """What is explained, at `decoder(latents) + residual`.
 

@@ -1,6 +1,7 @@
 """Explain a trained classifier through the latents of a disentangling VAE."""
 
 from attributions import Monotonicity, Sparsity
+from trimvae.evaluation import Evaluation, evaluate
 from trimvae.explaining import explain
 from trimvae.explanation import Explanation
 from trimvae.objectives import BetaVAE
@@ -11,11 +12,13 @@ from trimvae.vae import VAE
 __all__ = [
     "VAE",
     "BetaVAE",
+    "Evaluation",
     "Explanation",
     "Monotonicity",
     "Sparsity",
     "Traversal",
     "VAETraining",
+    "evaluate",
     "explain",
     "fit",
     "traverse",

@@ -10,12 +10,14 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from attributions import Monotonicity, Penalty, Sparsity
+from attributions.methods import method_named
 from trimvae import demo as demonstration
 from trimvae import runs
 from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder
+from trimvae.evaluation import evaluate
 from trimvae.explaining import explain, versions
 from trimvae.explanation import Explanation
-from trimvae.files import write_json
+from trimvae.files import write_json, write_text
 from trimvae.objectives import BetaVAE
 from trimvae.training import fit
 from trimvae.vae import VAE
@@ -49,6 +51,13 @@ DataOption = Annotated[
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="Folder that train or demo wrote.")]
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        help="integrated_gradients, exact_shapley, expected_gradients, input_x_gradient, saliency "
+        "or a class of captum.attr, such as KernelShap."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier run in that folder.")]
 
 
@@ -170,6 +179,7 @@ def explain_command(
         str | None, typer.Option(help="Other data than the run's held-out examples, see train.")
     ] = None,
     examples: Annotated[int, typer.Option(help="How many examples to explain.")] = 64,
+    method: MethodOption = "integrated_gradients",
     out: Annotated[
         Path | None, typer.Option(help="Where to write; RUN/explanation by default.")
     ] = None,
@@ -184,32 +194,47 @@ def explain_command(
         run, classifier, preprocess, data
     )
     target = out or folder / "explanation"
-    _explain_into(target, configuration, vae, predictor, preprocessing, inputs[:examples])
+    _explain_into(target, configuration, vae, predictor, preprocessing, inputs[:examples], method)
     _say_written(target, f"Next: look at {target}/heatmap.png and {target}/traversals_0.png")
 
 
-@app.command()
-def evaluate(
+@app.command(name="evaluate")
+def evaluate_command(
     run: RunFolder,
     classifier: Classifier = None,
     preprocess: Preprocess = None,
     data: Annotated[
         str | None, typer.Option(help="Other data than the run's held-out examples, see train.")
     ] = None,
+    method: MethodOption = "integrated_gradients",
+    interventions: Annotated[
+        int, typer.Option(help="Examples for the figures that move latents and decode anew.")
+    ] = 256,
 ) -> None:
-    """Measure how far a run's explanations can be trusted; writes RUN/evaluation.json.
+    """Measure how far a run's explanations can be trusted; writes RUN/evaluation.json and .md.
 
     Example: trimvae evaluate runs/mine --data images.npz
     """
     folder, configuration, vae, predictor, preprocessing, inputs = _open(
         run, classifier, preprocess, data
     )
-    explanation = explain(
-        vae, predictor, inputs, preprocess=preprocessing, task=configuration.get("task")
+    evaluation = evaluate(
+        vae,
+        predictor,
+        inputs,
+        preprocess=preprocessing,
+        method=method_named(method),
+        task=configuration.get("task"),
+        class_names=configuration.get("class_names"),
+        n_interventions=interventions,
     )
-    write_json(folder / "evaluation.json", explanation.to_dict())
-    console.print(explanation.summary(), highlight=False)
-    _say_written(folder, f"Next: trimvae explain {folder}")
+    write_json(folder / "evaluation.json", evaluation.to_dict())
+    write_text(folder / "evaluation.md", evaluation.to_markdown())
+    table = Table("figure", "value", title=f"{len(inputs)} examples")
+    for name, value in evaluation.metrics.items():
+        table.add_row(name, f"{value:.4g}")
+    console.print(table)
+    _say_written(folder, f"Next: read {folder}/evaluation.md, then trimvae explain {folder}")
 
 
 def main() -> None:
@@ -307,6 +332,7 @@ def _explain_into(
     predictor: nn.Module,
     preprocessing: Any,
     inputs: Tensor,
+    method: str = "integrated_gradients",
 ) -> Explanation:
     """Explain with a run's settings; write to `target` and print the summary."""
     explanation = explain(
@@ -314,6 +340,7 @@ def _explain_into(
         predictor,
         inputs,
         preprocess=preprocessing,
+        method=method_named(method),
         task=configuration.get("task"),
         class_names=configuration.get("class_names"),
     )

@@ -175,6 +175,7 @@ def explain(
         settings={
             "task": task,
             "explained_name": _explained_name(explained, task, outputs.shape[1], class_names),
+            "explained": None if isinstance(explained, Contrast) else explained,
             "contrast": list(explained) if isinstance(explained, Contrast) else None,
             "residual": residual,
             "method": name_of(method),

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from attributions import (
+    Contrast,
+    Trim,
     agreement,
     completeness_error,
     latents_for_share,
@@ -18,7 +20,7 @@ from attributions import (
     plot_heatmap,
     prediction_kl,
 )
-from attributions.codes import Code, held_in_eval_mode
+from attributions.codes import Code, Decoder, held_in_eval_mode
 from attributions.measures import decisions
 from attributions.predictors import Function
 from trimvae.files import read_tensors, write_tensors
@@ -76,6 +78,28 @@ class Explanation:
     def task(self) -> Task:
         """`"classification"` or `"regression"`."""
         return self.settings["task"]
+
+    @property
+    def trim(self) -> Trim:
+        """The predictor behind the code's decoder, as it was explained.
+
+        Raises:
+            RuntimeError: The explanation was loaded without code and predictor.
+        """
+        if self._context is None:
+            raise RuntimeError(
+                "`trim` must have code and predictor. Got an explanation loaded without them. "
+                "Use Explanation.load(path, code=..., predictor=...)."
+            )
+        code, predictor, preprocess = self._context
+        contrast = self.settings["contrast"]
+        return Trim(
+            predictor,
+            Decoder(code),
+            preprocess=preprocess,
+            explained=Contrast(*contrast) if contrast else self.settings["explained"],
+            probabilities=self.settings["probabilities"],
+        )
 
     @cached_property
     def predicted(self) -> Tensor:

@@ -30,8 +30,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as indented JSON."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` in UTF-8."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_tensors(
@@ -39,7 +44,8 @@ def write_tensors(
 ) -> None:
     """Write tensors, what kind of file it is, and texts (as JSON) to one safetensors file."""
     metadata = {"format": kind, **{name: json.dumps(text) for name, text in texts.items()}}
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies: the format refuses tensors that share memory, as latents of an identity code do.
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         save_file(whole, temporary, metadata)
 
