@@ -1,6 +1,15 @@
 """How a predictor uses a code: TRIM, differentiable attributions, penalties and measures."""
 
 from attributions.attfind import attfind
+from attributions.code_penalties import (
+    CodePenalty,
+    GroupSparsity,
+    Hessian,
+    Independence,
+    InformationFlow,
+    JacobianSparsity,
+    NearestNeighbour,
+)
 from attributions.codes import Code
 from attributions.gradients import ExpectedGradients, differentiable, path_contributions
 from attributions.heatmaps import plot_heatmap
@@ -35,9 +44,16 @@ from attributions.trim import Contrast, Trim
 
 __all__ = [
     "Code",
+    "CodePenalty",
     "Contrast",
     "ExpectedGradients",
+    "GroupSparsity",
+    "Hessian",
+    "Independence",
+    "InformationFlow",
+    "JacobianSparsity",
     "Monotonicity",
+    "NearestNeighbour",
     "Penalty",
     "Sparsity",
     "Trim",

@@ -172,7 +172,8 @@ class Penalty(Protocol):
         ...
 
 
-def _check_weight(weight: float) -> None:
+def check_weight(weight: float) -> None:
+    """Raise a ValueError for a negative weight or NaN."""
     if not weight >= 0:
         raise ValueError(f"`weight` must be at least 0. Got {weight}. Use 0 to log a penalty only.")
 
@@ -196,7 +197,7 @@ class Sparsity:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        _check_weight(self.weight)
+        check_weight(self.weight)
         if self.form != "path" and self.form not in self.forms:
             raise ValueError(
                 f"`form` must be one of {['path', *self.forms]}. Got {self.form!r}. "
@@ -229,7 +230,7 @@ class Monotonicity:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        _check_weight(self.weight)
+        check_weight(self.weight)
 
     def __call__(self, contributions: Tensor) -> Tensor:
         """Unweighted penalty of contributions `(batch, points, latents)`."""

@@ -10,6 +10,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from attributions import Monotonicity, Penalty, Sparsity
+from attributions.code_penalties import CodePenalty, penalty_named
 from attributions.methods import method_named
 from trimvae import demo as demonstration
 from trimvae import runs
@@ -100,6 +101,13 @@ def train(
     prediction_weight: Annotated[float, typer.Option(help="Weight of the prediction loss.")] = 20.0,
     sparsity: Annotated[float, typer.Option(help="Weight of the sparsity penalty.")] = 6.0,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,
+    penalty: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME or NAME=WEIGHT of another penalty: group_sparsity, hessian, independence, "
+            "information_flow, jacobian_sparsity, nearest_neighbour. Repeat for several."
+        ),
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="classification or regression, if not clear.")
     ] = None,
@@ -117,6 +125,7 @@ def train(
     """
     if classifier is None:
         _fail("`--classifier` must be given. Got none. Write e.g. --classifier my_model.py:load.")
+    penalties = _penalties(sparsity, monotonicity, penalty or [])
     predictor, preprocessing = _load(classifier), _load(preprocess)
     parts = _read_data(data, seed, grey)
     folder = runs.create(out, overwrite=overwrite, resume=resume)
@@ -132,11 +141,6 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vae = _new_vae(parts.train_inputs, latent_size, likelihood)
-    penalties: list[Penalty] = []
-    if sparsity:
-        penalties.append(Sparsity(sparsity))
-    if monotonicity:
-        penalties.append(Monotonicity(monotonicity))
     history = fit(
         vae,
         predictor,
@@ -256,10 +260,28 @@ _RECORDED = (
     "prediction_weight",
     "sparsity",
     "monotonicity",
+    "penalty",
     "task",
     "grey",
     "seed",
 )
+
+
+def _penalties(
+    sparsity: float, monotonicity: float, others: list[str]
+) -> list[Penalty | CodePenalty]:
+    penalties: list[Penalty | CodePenalty] = []
+    if sparsity:
+        penalties.append(Sparsity(sparsity))
+    if monotonicity:
+        penalties.append(Monotonicity(monotonicity))
+    for item in others:
+        name, equals, weight = item.partition("=")
+        try:
+            penalties.append(penalty_named(name, float(weight) if equals else None))
+        except ValueError as error:
+            _fail(f"`--penalty` must be NAME or NAME=WEIGHT. Got {item!r}. {error}")
+    return penalties
 
 
 def _fail(message: str) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from attributions import Penalty, Trim, agreement, path_contributions, prediction_kl
+from attributions import Penalty, Trim, agreement, prediction_kl
+from attributions.code_penalties import CodePenalty, Step, penalty_named
 from attributions.predictors import Function, check_predictor, predict
 from attributions.trim import Contrast, Explained
 from trimvae.checkpoints import check_checkpoint
@@ -68,7 +69,7 @@ class VAETraining(L.LightningModule):
         *,
         objective: Objective | None = None,
         prediction_weight: float = 20.0,
-        penalties: Sequence[Penalty] = (),
+        penalties: Sequence[Penalty | CodePenalty | str] = (),
         preprocess: Function | None = None,
         explained: Explained = "centred_logit",
         probabilities: bool = False,
@@ -80,11 +81,13 @@ class VAETraining(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_options(predictor, prediction_weight, penalties, penalty_points, penalty_every)
+        self.penalties: tuple[Penalty | CodePenalty, ...] = tuple(
+            penalty_named(item) if isinstance(item, str) else item for item in penalties
+        )
+        _check_options(predictor, prediction_weight, self.penalties, penalty_points, penalty_every)
         self.vae = vae
         self.objective = objective if objective is not None else BetaVAE()
         self.prediction_weight = prediction_weight
-        self.penalties = tuple(penalties)
         self.task = task
         self.learning_rate = learning_rate
         self.penalty_examples = penalty_examples
@@ -135,9 +138,10 @@ class VAETraining(L.LightningModule):
             terms["prediction"] = self._prediction_loss(outputs, observation.mean)
             total = total + self.prediction_weight * terms["prediction"]
         if penalised:
-            contributions = self._contributions(latents, outputs)
+            step = self._penalty_step(inputs, latents, outputs)
             for penalty in self.penalties:
-                terms[penalty.name] = penalty(contributions)
+                seen = step if isinstance(penalty, CodePenalty) else step.contributions
+                terms[penalty.name] = penalty(seen)  # type: ignore[arg-type]
                 total = total + self.penalty_every * penalty.weight * terms[penalty.name]
         if not torch.isfinite(total):
             raise FloatingPointError(
@@ -213,7 +217,7 @@ class VAETraining(L.LightningModule):
         )
         return noise[rank::world].to(like.dtype)
 
-    def _contributions(self, latents: Tensor, outputs: Tensor) -> Tensor:
+    def _penalty_step(self, inputs: Tensor, latents: Tensor, outputs: Tensor) -> Step:
         world, rank = self._world()
         examples = self.penalty_examples or max(8, len(latents) * world // 4)
         examples = min(len(latents), -(-examples // world))
@@ -225,8 +229,14 @@ class VAETraining(L.LightningModule):
         alphas = (torch.arange(points, device=latents.device) + noise) / points
         single = isinstance(self.explained, Contrast) or outputs.shape[1] == 1
         target = 0 if single else outputs[:examples].argmax(dim=1)
-        return path_contributions(
-            self.trim, latents[:examples], target=target, alphas=alphas.to(latents.dtype)
+        return Step(
+            trim=self.trim,
+            encode=lambda some: self.vae.encode(some).mean,
+            inputs=inputs[:examples],
+            latents=latents[:examples],
+            target=target,
+            alphas=alphas.to(latents.dtype),
+            generator=self._generator(latents.device, 2 + rank),
         )
 
     def _world(self) -> tuple[int, int]:
@@ -246,7 +256,7 @@ def fit(
     validation: Data | None = None,
     objective: Objective | None = None,
     prediction_weight: float = 20.0,
-    penalties: Sequence[Penalty] = (),
+    penalties: Sequence[Penalty | CodePenalty | str] = (),
     max_epochs: int = 10,
     batch_size: int = 128,
     learning_rate: float = 3e-3,
@@ -275,7 +285,8 @@ def fit(
         validation: The same, held out; measured after every epoch.
         objective: What the VAE minimises; `BetaVAE()` without it.
         prediction_weight: Weight of the prediction loss.
-        penalties: Such as `Sparsity()` and `Monotonicity()`.
+        penalties: Such as `Sparsity()` and `Monotonicity()`, those of
+            `attributions.code_penalties`, or their names for their defaults.
         max_epochs: Passes over the data.
         batch_size: Examples per step and process, where `data` is no DataLoader.
         learning_rate: Peak of the one-cycle schedule.
@@ -386,7 +397,7 @@ def fit(
         "learning_rate": learning_rate,
         "objective": repr(module.objective),
         "prediction_weight": prediction_weight,
-        "penalties": [repr(penalty) for penalty in penalties],
+        "penalties": [repr(penalty) for penalty in module.penalties],
     }
     return history.epochs
 
@@ -394,7 +405,7 @@ def fit(
 def _check_options(
     predictor: Function | None,
     prediction_weight: float,
-    penalties: Sequence[Penalty],
+    penalties: Sequence[Penalty | CodePenalty],
     penalty_points: int,
     penalty_every: int,
 ) -> None:

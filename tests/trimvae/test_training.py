@@ -338,7 +338,7 @@ def test_penalties_see_a_contrast_when_asked(table, predictor):
     vae = small_vae()
     module = VAETraining(vae, predictor, penalties=[Sparsity()], explained=Contrast(2, 0))
     latents, outputs = torch.randn(16, 3), predictor(table[:16])
-    found = module._contributions(latents, outputs)
+    found = module._penalty_step(table[:16], latents, outputs).contributions
     trim = Trim(lambda x: predictor(x)[:, 2] - predictor(x)[:, 0], vae.decode)
     strata = torch.rand(8, 4, generator=torch.Generator().manual_seed(mix(0, 0, 1)))
     alphas = (torch.arange(4) + strata) / 4
