@@ -204,6 +204,14 @@ class Explanation:
                 f"{1 - figures['latent_share']:.0%} of the evidence is in the residual, which "
                 "the latents do not explain."
             )
+        if not self.settings["residual"] and not bool(self.deviations.any()):
+            spread = (self.inputs - self.inputs.mean(dim=0)).pow(2).flatten(1).sum(dim=1).mean()
+            left = figures["reconstruction_error"] / max(float(spread), 1e-12)
+            if left > 1e-3 and len(self.inputs) > 1:
+                found.append(
+                    f"The transform leaves out {left:.1%} of the inputs' variance: explain with "
+                    "residual=True, which adds it back."
+                )
         if not figures["completeness_error"] <= 0.0101:
             remedy = (
                 "raise n_steps."

@@ -1,0 +1,24 @@
+"""Codes that need no training: Fourier and cosine bands, wavelets, PCA, NMF, identity.
+
+Each has the two verbs of a code, `encode` and `decode`, on flat latents, and knows which latents
+form a group (a frequency, a wavelet level): `by_group` sums attributions within each. Stand-ins
+for a VAE in `Trim`, `explain` and heatmaps. References: Singh et al.: Transformation Importance,
+2020, https://arxiv.org/abs/2003.01926 (attributions on transforms).
+"""
+
+from attributions.transforms.base import Identity, Transform
+from attributions.transforms.factorisations import NonNegativeParts, PrincipalComponents
+from attributions.transforms.frequencies import Cosine, Fourier
+from attributions.transforms.wavelets import LearnableWavelet, Wavelet, wavelet_constraint
+
+__all__ = [
+    "Cosine",
+    "Fourier",
+    "Identity",
+    "LearnableWavelet",
+    "NonNegativeParts",
+    "PrincipalComponents",
+    "Transform",
+    "Wavelet",
+    "wavelet_constraint",
+]

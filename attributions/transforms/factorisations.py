@@ -1,0 +1,121 @@
+"""PCA and NMF: fitted by scikit-learn, applied in torch."""
+
+import torch
+from torch import Tensor
+
+from attributions.transforms.base import Transform
+
+
+class PrincipalComponents(Transform):
+    """PCA: fitted by scikit-learn, applied in torch. Lossy unless all components are kept.
+
+    Latents are whitened (unit variance on the fitted data), so that the origin and one unit mean
+    the same for each, as under a VAE's prior.
+
+    Args:
+        inputs: `(n, *event)`, to fit on.
+        latent_size: Components.
+
+    Raises:
+        ValueError: There are fewer examples or features than components.
+    """
+
+    mean: Tensor
+    components: Tensor
+    scale: Tensor
+
+    def __init__(self, inputs: Tensor, latent_size: int) -> None:
+        from sklearn.decomposition import PCA
+
+        flat = _fit_matrix(inputs, latent_size)
+        fitted = PCA(latent_size, svd_solver="full").fit(flat.double().cpu().numpy())
+        names = [f"pc{index}" for index in range(latent_size)]
+        super().__init__(
+            inputs.shape[1:],
+            names,
+            torch.arange(latent_size),
+            names,
+            exact=latent_size == flat.shape[1],
+        )
+        for name, values in (
+            ("mean", fitted.mean_),
+            ("components", fitted.components_),
+            ("scale", fitted.explained_variance_.clip(1e-12) ** 0.5),
+        ):
+            self.register_buffer(name, torch.as_tensor(values).to(inputs))
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Whitened scores."""
+        self._check(inputs)
+        return (inputs.flatten(1) - self.mean) @ self.components.T / self.scale
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Mean plus components."""
+        flat = self.mean + (latents * self.scale) @ self.components
+        return flat.unflatten(1, self.event_shape)
+
+
+class NonNegativeParts(Transform):
+    """NMF: inputs as sums of parts; fitted by scikit-learn, applied in torch. Lossy.
+
+    Encoding solves the non-negative least-squares problem of the fixed parts, for the whole batch
+    at once, by accelerated projected gradient.
+
+    References:
+        Lee, Seung: Learning the parts of objects by non-negative matrix factorization, 1999;
+        Beck, Teboulle: A Fast Iterative Shrinkage-Thresholding Algorithm, 2009.
+
+    Args:
+        inputs: `(n, *event)`, not negative, to fit on.
+        latent_size: Parts.
+        seed: Of the fit.
+
+    Raises:
+        ValueError: Inputs are negative, or fewer than parts.
+    """
+
+    components: Tensor
+
+    def __init__(self, inputs: Tensor, latent_size: int, *, seed: int = 0) -> None:
+        from sklearn.decomposition import NMF
+
+        flat = _fit_matrix(inputs, latent_size)
+        if (flat < 0).any():
+            raise ValueError(
+                f"`inputs` must not be negative for NMF. Got a minimum of {flat.min():.3g}. "
+                "Shift them, or use PrincipalComponents."
+            )
+        fitted = NMF(latent_size, init="nndsvda", max_iter=400, random_state=seed, tol=1e-4)
+        fitted.fit(flat.double().cpu().numpy())
+        names = [f"part{index}" for index in range(latent_size)]
+        super().__init__(inputs.shape[1:], names, torch.arange(latent_size), names, exact=False)
+        self.register_buffer("components", torch.as_tensor(fitted.components_).to(inputs))
+
+    def encode(self, inputs: Tensor, *, steps: int = 500) -> Tensor:
+        """Non-negative least squares on the parts."""
+        self._check(inputs)
+        gram = self.components @ self.components.T
+        target = inputs.flatten(1) @ self.components.T
+        rate = 1 / torch.linalg.matrix_norm(gram, 2)
+        latents = torch.zeros_like(target)
+        ahead, momentum = latents, 1.0
+        for _ in range(steps):
+            following = torch.relu(ahead - rate * (ahead @ gram - target))
+            next_momentum = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+            ahead = following + (momentum - 1) / next_momentum * (following - latents)
+            latents, momentum = following, next_momentum
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Sum of the parts."""
+        return (latents @ self.components).unflatten(1, self.event_shape)
+
+
+def _fit_matrix(inputs: Tensor, latent_size: int) -> Tensor:
+    flat = inputs.flatten(1)
+    if not 1 <= latent_size <= min(flat.shape):
+        raise ValueError(
+            f"`latent_size` must be from 1 to {min(flat.shape)}, the smaller of examples and "
+            f"features. Got {latent_size}. Fit on more inputs, or take fewer components."
+        )
+    return flat
