@@ -12,7 +12,7 @@ from attributions.code_penalties import (
 )
 from attributions.codes import Code
 from attributions.gradients import ExpectedGradients, differentiable, path_contributions
-from attributions.heatmaps import plot_heatmap
+from attributions.heatmaps import plot_bands, plot_basis, plot_heatmap
 from attributions.information import information_flow, mutual_information
 from attributions.interventions import (
     curve_area,
@@ -80,6 +80,8 @@ __all__ = [
     "mutual_information",
     "participation_ratio",
     "path_contributions",
+    "plot_bands",
+    "plot_basis",
     "plot_heatmap",
     "prediction_kl",
     "rank_correlation",

@@ -261,11 +261,19 @@ class Step:
     alphas: Tensor
     """`(examples, points)`, where on the path contributions are taken."""
     generator: torch.Generator
+    residual: Tensor | None = None
+    """`(examples, *event)`, held fixed along paths; none without it."""
 
     @cached_property
     def contributions(self) -> Tensor:
         """`(examples, points, latents)`, see `attributions.path_contributions`."""
-        return path_contributions(self.trim, self.latents, target=self.target, alphas=self.alphas)
+        return path_contributions(
+            self.trim,
+            self.latents,
+            target=self.target,
+            additional_forward_args=self.residual,
+            alphas=self.alphas,
+        )
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,21 @@ def l1(attributions: Tensor) -> Tensor:
     return attributions.abs().sum(dim=-1).mean()
 
 
+def excess(attributions: Tensor) -> Tensor:
+    r"""Mean over examples of $\sum_i |a_i| - |\sum_i a_i|$: what cancels, a **size** penalty.
+
+    0 where no latent speaks against the others, however many there are: it asks for one sign,
+    not for few latents. Shares the loophole of `l1`.
+
+    Args:
+        attributions: `(..., latents)`.
+
+    Returns:
+        Scalar.
+    """
+    return (attributions.abs().sum(dim=-1) - attributions.sum(dim=-1).abs()).mean()
+
+
 def turning_back(contributions: Tensor) -> Tensor:
     r"""Share of movement that is undone along the path: $1 - \sum |\bar c| / \sum \overline{|c|}$.
 
@@ -184,7 +199,8 @@ class Sparsity:
 
     Args:
         weight: Factor in the loss.
-        form: `"path"` (`path_l1_over_l2`), `"l1_over_l2"`, `"gini"`, `"entropy"` or `"l1"`.
+        form: `"path"` (`path_l1_over_l2`), `"l1_over_l2"`, `"gini"`, `"entropy"`, or one of the
+            size penalties `"l1"` and `"excess"`.
 
     Raises:
         ValueError: The weight is negative or the form unknown.
@@ -193,7 +209,13 @@ class Sparsity:
     weight: float = 6.0
     form: str = "path"
     name: ClassVar[str] = "sparsity"
-    forms: ClassVar = {"l1_over_l2": l1_over_l2, "gini": gini, "entropy": entropy, "l1": l1}
+    forms: ClassVar = {
+        "l1_over_l2": l1_over_l2,
+        "gini": gini,
+        "entropy": entropy,
+        "l1": l1,
+        "excess": excess,
+    }
 
     def __post_init__(self) -> None:
         """Check the arguments."""

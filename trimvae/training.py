@@ -47,9 +47,9 @@ class VAETraining(L.LightningModule):
     The prediction loss $L$ asks that the reconstruction gets the predictor's own output: the KL
     of the two distributions for a classifier, squared error for a regression. Labels are never
     used. The penalties see contributions along the path from the prior mean to the sampled
-    latents, of the predicted class, without residual. They are lazily applied: on every
-    `penalty_every`-th step, with as many times the weight, on the first `penalty_examples` of
-    the batch and `penalty_points` random points per path.
+    latents, of the predicted class, without residual unless asked. They are lazily applied: on
+    every `penalty_every`-th step, with as many times the weight, on the first
+    `penalty_examples` of the batch and `penalty_points` random points per path.
 
     All randomness is drawn from seed and step, so that a resumed run repeats an uninterrupted
     one and several processes together repeat a single one.
@@ -78,6 +78,7 @@ class VAETraining(L.LightningModule):
         penalty_examples: int | None = None,
         penalty_points: int = 4,
         penalty_every: int = 4,
+        penalty_residual: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -93,6 +94,7 @@ class VAETraining(L.LightningModule):
         self.penalty_examples = penalty_examples
         self.penalty_points = penalty_points
         self.penalty_every = penalty_every
+        self.penalty_residual = penalty_residual
         self.seed = seed
         self.explained = explained
         self.probabilities = probabilities
@@ -237,6 +239,9 @@ class VAETraining(L.LightningModule):
             target=target,
             alphas=alphas.to(latents.dtype),
             generator=self._generator(latents.device, 2 + rank),
+            residual=self.trim.residual(inputs[:examples], latents[:examples])
+            if self.penalty_residual
+            else None,
         )
 
     def _world(self) -> tuple[int, int]:
@@ -266,6 +271,7 @@ def fit(
     penalty_examples: int | None = None,
     penalty_points: int = 4,
     penalty_every: int = 4,
+    penalty_residual: bool = False,
     seed: int = 0,
     checkpoint_dir: str | Path | None = None,
     resume: bool = False,
@@ -297,6 +303,8 @@ def fit(
         penalty_examples: Examples of a batch that penalties see; a quarter without it.
         penalty_points: Random points on each example's path.
         penalty_every: Penalties join every so many steps, with as many times the weight.
+        penalty_residual: Whether penalties see the predictor at decoder plus residual, held fixed
+            along each path; without, which the prediction loss fits, at the decoder alone.
         seed: Of shuffling, sampling and path points.
         checkpoint_dir: Folder for `last.ckpt`, written whole after every epoch.
         resume: Go on from `last.ckpt`; the result is that of an uninterrupted run.
@@ -349,6 +357,7 @@ def fit(
         penalty_examples=penalty_examples,
         penalty_points=penalty_points,
         penalty_every=penalty_every,
+        penalty_residual=penalty_residual,
         seed=seed,
     )
     history = History()

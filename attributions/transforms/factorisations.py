@@ -85,7 +85,7 @@ class NonNegativeParts(Transform):
                 f"`inputs` must not be negative for NMF. Got a minimum of {flat.min():.3g}. "
                 "Shift them, or use PrincipalComponents."
             )
-        fitted = NMF(latent_size, init="nndsvda", max_iter=400, random_state=seed, tol=1e-4)
+        fitted = NMF(latent_size, init="nndsvda", max_iter=1000, random_state=seed, tol=1e-4)
         fitted.fit(flat.double().cpu().numpy())
         names = [f"part{index}" for index in range(latent_size)]
         super().__init__(inputs.shape[1:], names, torch.arange(latent_size), names, exact=False)

@@ -8,6 +8,7 @@ from attributions import Monotonicity, Sparsity, Trim, path_contributions
 from attributions.penalties import (
     against_sign,
     entropy,
+    excess,
     gini,
     l1,
     l1_over_l2,
@@ -106,7 +107,7 @@ def test_attributions_of_zero_give_finite_values_and_gradients(penalty):
     assert torch.isfinite(attributions.grad).all()
 
 
-@pytest.mark.parametrize("form", ["path", "l1_over_l2", "gini", "entropy", "l1"])
+@pytest.mark.parametrize("form", ["path", "l1_over_l2", "gini", "entropy", "l1", "excess"])
 def test_every_form_is_reached_by_name(form):
     contributions = torch.randn(3, 2, 4)
     assert Sparsity(2.0, form=form)(contributions).ndim == 0
@@ -144,3 +145,8 @@ def test_bad_arguments_are_refused():
         Sparsity(1.0, form="l0")
     with pytest.raises(ValueError, match=r"`sign` must have one entry per latent \(4\)"):
         Monotonicity(1.0, sign=(1, -1))(torch.randn(3, 2, 4))
+
+
+def test_excess_is_what_cancels():
+    rows = torch.tensor([[3.0, -1.0, 0.0], [1.0, 2.0, 3.0]])
+    assert excess(rows).item() == pytest.approx((4 - 2 + 0) / 2)

@@ -113,7 +113,7 @@ def test_principal_components_are_scikit_learns_whitened():
 def test_non_negative_parts_are_scikit_learns():
     inputs = torch.rand(60, 20).double() @ torch.rand(20, 20).double()
     transform = NonNegativeParts(inputs, 5)
-    fitted = NMF(5, init="nndsvda", max_iter=400, random_state=0, tol=1e-4).fit(inputs.numpy())
+    fitted = NMF(5, init="nndsvda", max_iter=1000, random_state=0, tol=1e-4).fit(inputs.numpy())
     np.testing.assert_allclose(transform.components, fitted.components_)
     unseen = torch.rand(10, 20).double()
     latents = transform.encode(unseen, steps=3000)

@@ -1,0 +1,190 @@
+"""The penalty study: which penalty makes explanations sparse at the same fidelity, and where?
+
+Three data sets (t-shirt/dress/coat and all ten classes of Fashion-MNIST, MNIST digits), one
+classifier each and seed; the same VAE through it with each penalty, and the loophole (no
+prediction loss). Figures on 500 held-out images. Each result is kept in --out, so that an
+interrupted study goes on; --only runs a part of it, --job I N every N-th run in this process.
+
+    python benchmarks/explanations/penalties.py --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
+"""
+
+import argparse
+import itertools
+import json
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from tables import spread, write  # first: sets the threads' policy
+
+# isort: split
+import torch
+from torch import Tensor, nn
+
+from attributions import GroupSparsity, Sparsity
+from trimvae import VAE, explain, fit
+from trimvae.data import digits, fashion_mnist
+from trimvae.demo import train_classifier
+
+FIGURES = (
+    "agreement",
+    "reconstruction_error",
+    "effective_latents",
+    "monotonicity",
+    "completeness_error",
+)
+SCALE = 0.8
+
+
+class Variant(NamedTuple):
+    """How a VAE of the study is trained."""
+
+    penalties: list
+    prediction_weight: float = 20.0
+    residual: bool = False
+
+
+MAIN = {
+    "none": Variant([]),
+    "`path` 2": Variant([Sparsity(2.0)]),
+    "`l1_over_l2` 2": Variant([Sparsity(2.0, form="l1_over_l2")]),
+    "`group_sparsity` 2": Variant([GroupSparsity(2.0)]),
+}
+MORE = {
+    "`path` 1": Variant([Sparsity(1.0)]),
+    "`path` 4": Variant([Sparsity(4.0)]),
+    "`gini` 2": Variant([Sparsity(2.0, form="gini")]),
+    "`entropy` 2": Variant([Sparsity(2.0, form="entropy")]),
+    "`l1` 0.5": Variant([Sparsity(0.5, form="l1")]),
+    "`excess` 0.5": Variant([Sparsity(0.5, form="excess")]),
+    "`path` 2, residual": Variant([Sparsity(2.0)], residual=True),
+    "none, no prediction loss": Variant([], 0.0),
+    "`path` 2, no prediction loss": Variant([Sparsity(2.0)], 0.0),
+    "`l1` 0.5, no prediction loss": Variant([Sparsity(0.5, form="l1")], 0.0),
+    "`l1` 0.5, no prediction loss, residual": Variant([Sparsity(0.5, form="l1")], 0.0, True),
+}
+DATA = {
+    "three": "t-shirt, dress, coat",
+    "digits": "MNIST digits",
+    "fashion": "ten Fashion-MNIST classes",
+}
+EPOCHS = {"three": 4, "digits": 18, "fashion": 4}
+
+
+def load(name: str, folder: str | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Training inputs and labels, held-out inputs."""
+    if name == "digits":
+        data = digits()
+        return data.train_inputs, data.train_labels, data.test_inputs[:500]
+    data = fashion_mnist(folder)
+    inputs, labels = data.train_inputs, data.train_labels
+    test_inputs, test_labels = data.test_inputs, data.test_labels
+    if name == "three":
+        kept = torch.tensor([0, 3, 4])
+        chosen, test_chosen = torch.isin(labels, kept), torch.isin(test_labels, kept)
+        inputs, labels = inputs[chosen], torch.searchsorted(kept, labels[chosen])
+        test_inputs = test_inputs[test_chosen]
+    return inputs[:20_000], labels[:20_000], test_inputs[:500]
+
+
+def new_classifier(classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.25),
+        nn.Linear(32 * 49, 64),
+        nn.ReLU(),
+        nn.Linear(64, classes),
+    )
+
+
+def run(data: str, variant: Variant, seed: int, folder: str | None) -> dict[str, float]:
+    inputs, labels, held_out = load(data, folder)
+    torch.manual_seed(seed)
+    epochs = 12 if data == "digits" else 4
+    classifier = train_classifier(
+        new_classifier(int(labels.max()) + 1), inputs, labels, epochs=epochs
+    )
+    torch.manual_seed(seed)
+    vae = VAE.convolutional(
+        (1, 28, 28), 8 if data == "three" else 10, likelihood="gaussian", scale=SCALE
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the loophole is shown on purpose
+        fit(
+            vae,
+            classifier,
+            inputs,
+            prediction_weight=variant.prediction_weight,
+            penalties=variant.penalties,
+            penalty_residual=variant.residual,
+            max_epochs=EPOCHS[data],
+            learning_rate=4e-3,
+            seed=seed,
+            progress=False,
+        )
+    return explain(vae, classifier, held_out, n_steps=32).metrics
+
+
+def key(data: str, variant: str, seed: int) -> str:
+    words = "".join(letter if letter.isalnum() else "_" for letter in variant)
+    return f"{data}_{words}_{seed}.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", help="idx files; downloaded by torchvision without it")
+    parser.add_argument("--out", type=Path, default=Path("runs/penalties"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", choices=list(DATA), nargs="+", default=list(DATA))
+    parser.add_argument("--job", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    plan = [
+        (data, name, variant, seed)
+        for seed, data in itertools.product(arguments.seeds, arguments.only)
+        for name, variant in (MAIN if data != "three" else {**MAIN, **MORE}).items()
+    ]
+    index, jobs = arguments.job
+    for data, name, variant, seed in plan[index::jobs]:
+        path = arguments.out / key(data, name, seed)
+        if path.exists():
+            continue
+        figures = run(data, variant, seed, arguments.folder)
+        path.write_text(json.dumps(figures))
+        print(data, name, seed, {k: round(figures[k], 4) for k in FIGURES[:4]}, flush=True)
+    if jobs > 1:
+        return
+    for data in arguments.only:
+        rows = {}
+        for name in MAIN if data != "three" else {**MAIN, **MORE}:
+            found = [
+                json.loads((arguments.out / key(data, name, seed)).read_text())
+                for seed in arguments.seeds
+            ]
+            plain = [
+                json.loads((arguments.out / key(data, "none", seed)).read_text())
+                for seed in arguments.seeds
+            ]
+            rows[name] = {
+                figure: spread([result[figure] for result in found]) for figure in FIGURES[:4]
+            }
+            pairs = list(zip(found, plain, strict=True))
+            for title, figure in (("fewer latents", FIGURES[2]), ("more error", FIGURES[1])):
+                ratios = [ours[figure] / other[figure] for ours, other in pairs]
+                signed = [1 - ratio if title[0] == "f" else ratio - 1 for ratio in ratios]
+                rows[name][title] = f"{sum(signed) / len(signed):.1%}"
+        note = (
+            f"{DATA[data]}: {len(arguments.seeds)} seeds, {EPOCHS[data]} epochs of at most "
+            f"20,000 images, Gaussian likelihood of scale {SCALE:g}, prediction weight 20. "
+            "`python benchmarks/explanations/penalties.py --seeds "
+            f"{' '.join(map(str, arguments.seeds))}`"
+        )
+        write(f"penalties_{data}", note, rows, "penalty and weight")
+
+
+if __name__ == "__main__":
+    main()

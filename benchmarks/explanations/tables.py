@@ -1,0 +1,29 @@
+"""Markdown tables with mean and spread over seeds; shared by the benchmarks beside it."""
+
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+TABLES = Path(__file__).parents[2] / "docs" / "tables"
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Mean ± standard deviation."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}g} ± {deviation:.1g}"
+
+
+def write(name: str, note: str, rows: Mapping[str, Mapping[str, str]], first: str) -> None:
+    """Print a table and keep it in the docs: one row per name, one column per figure."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [note, "", f"| {first} | " + " | ".join(columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for title, row in rows.items():
+        lines.append(f"| {title} | " + " | ".join(row.get(column, "") for column in columns) + " |")
+    text = "\n".join(lines) + "\n"
+    TABLES.mkdir(parents=True, exist_ok=True)
+    (TABLES / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text, flush=True)
