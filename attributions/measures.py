@@ -242,8 +242,9 @@ def monotonicity(attributions: Tensor, total_variation: Tensor) -> Tensor:
 def rank_correlation(left: Tensor, right: Tensor) -> Tensor:
     """Spearman's correlation over the last dimension; ties share their mean rank.
 
-    For sanity checks, of absolute attributions: near 1 means that another predictor is explained
-    like the first.
+    For sanity checks: near 1 means that another predictor is explained like the first. Pitfall:
+    absolute attributions of any two predictors correlate where both multiply by the latents;
+    with their signs chance is 0.
 
     References:
         Adebayo et al.: Sanity Checks for Saliency Maps, 2018, https://arxiv.org/abs/1810.03292

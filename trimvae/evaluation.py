@@ -104,8 +104,8 @@ def evaluate(
     first `n_interventions` also what has to decode many times: deletion and insertion between
     random order (0) and greedy oracle (1); flip@k beside that of random latents; information
     flow in nats with its control; agreement after one latent is replaced by another example's;
-    Captum's sensitivity and infidelity at radius 0.2; and the rank correlation with attributions
-    of a re-initialised predictor (a sanity check: 0 is chance).
+    Captum's sensitivity and infidelity at radius 0.2; and the rank correlation with the (signed)
+    attributions of a re-initialised predictor, a sanity check: 0 is chance.
 
     Args:
         code: See `explain`.
@@ -378,7 +378,8 @@ class _Asked:
             return {}
         trim = self.trim.of(twin)
         other = self._attributions(trim, method, self.latents, self.target, self.start)
-        correlation = rank_correlation(self.attributions.abs(), other.abs())
+        # With signs: sizes of anything that multiplies by the latents are alike by chance.
+        correlation = rank_correlation(self.attributions, other)
         return {"randomised_predictor_rank_correlation": correlation.nanmean().item()}
 
     def _attributions(
