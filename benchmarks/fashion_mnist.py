@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--folder", help="idx files; downloaded by torchvision without it")
     parser.add_argument("--out", type=Path, default=Path("runs/fashion"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--weight", type=float, default=1.75)
+    parser.add_argument("--weight", type=float, default=1.5)
     parser.add_argument("--prediction-weight", type=float, default=20.0)
     parser.add_argument("--scale", type=float, default=SCALE, help="of the Gaussian likelihood")
     parser.add_argument("--epochs", type=int, default=EPOCHS)

@@ -195,3 +195,30 @@ def test_the_demo_writes_every_figure_it_promises(folder, monkeypatch):
     for name in ("comparison.png", "explanation/heatmap.png", "explanation/traversals_0.png"):
         assert (folder / "demo" / name).stat().st_size > 10_000
     assert call("explain", "demo", "--examples", "4").exit_code == 0
+
+
+def test_methods_and_penalties_are_chosen_by_name(folder):
+    result = train("--penalty", "hessian=0.1", "--penalty", "group_sparsity", "--sparsity", "0")
+    assert result.exit_code == 0, result.output
+    history = json.loads((folder / "run" / "history.json").read_text())
+    assert {"hessian", "group_sparsity"} <= set(history[-1])
+    assert "sparsity" not in history[-1]
+    configuration = json.loads((folder / "run" / "configuration.json").read_text())
+    assert configuration["penalty"] == ["hessian=0.1", "group_sparsity"]
+    result = call("explain", "run", "--examples", "4", "--method", "exact_shapley", "--out", "seen")
+    assert result.exit_code == 0, result.output
+    result = call("evaluate", "run", "--method", "FeatureAblation", "--interventions", "10")
+    assert result.exit_code == 0, result.output
+    evaluation = json.loads((folder / "run" / "evaluation.json").read_text())
+    assert evaluation["settings"]["method"] == "FeatureAblation"
+    assert "| deletion_score |" in (folder / "run" / "evaluation.md").read_text()
+
+
+def test_unknown_methods_and_penalties_are_named(folder):
+    with pytest.raises(ValueError, match="Got 'magic'. Start with integrated_gradients"):
+        train()
+        call("explain", "run", "--method", "magic")
+    result = train("--penalty", "hessian=much", "--overwrite")
+    assert result.exit_code == 2
+    result = train("--penalty", "magic", "--overwrite")
+    assert result.exit_code == 2
