@@ -134,13 +134,15 @@ def evaluate(
     """
     totals = _Totals()
     kept: list[Explanation] = []
+    weights = list(code.parameters()) if isinstance(code, nn.Module) else []
+    device = weights[0].device if weights else None
     # A DataLoader draws from the global generator, too.
     with undisturbed(seed, torch.device("cpu")):
         for batch in loader(data, batch_size, shuffle=False):
             explanation = explain(
                 code,
                 predictor,
-                inputs_of(batch),
+                inputs_of(batch).to(device),
                 preprocess=preprocess,
                 explained=explained,
                 method=method,

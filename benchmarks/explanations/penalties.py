@@ -47,28 +47,27 @@ class Variant(NamedTuple):
 MAIN = {
     "none": Variant([]),
     "`path` 2": Variant([Sparsity(2.0)]),
-    "`l1_over_l2` 2": Variant([Sparsity(2.0, form="l1_over_l2")]),
-    "`group_sparsity` 2": Variant([GroupSparsity(2.0)]),
+    "`path` 4": Variant([Sparsity(4.0)]),
 }
 MORE = {
-    "`path` 1": Variant([Sparsity(1.0)]),
-    "`path` 4": Variant([Sparsity(4.0)]),
-    "`gini` 2": Variant([Sparsity(2.0, form="gini")]),
-    "`entropy` 2": Variant([Sparsity(2.0, form="entropy")]),
+    "`path` 8": Variant([Sparsity(8.0)]),
+    "`l1_over_l2` 4": Variant([Sparsity(4.0, form="l1_over_l2")]),
+    "`group_sparsity` 4": Variant([GroupSparsity(4.0)]),
+    "`gini` 4": Variant([Sparsity(4.0, form="gini")]),
+    "`entropy` 4": Variant([Sparsity(4.0, form="entropy")]),
     "`l1` 0.5": Variant([Sparsity(0.5, form="l1")]),
     "`excess` 0.5": Variant([Sparsity(0.5, form="excess")]),
-    "`path` 2, residual": Variant([Sparsity(2.0)], residual=True),
+    "`path` 4, residual": Variant([Sparsity(4.0)], residual=True),
     "none, no prediction loss": Variant([], 0.0),
-    "`path` 2, no prediction loss": Variant([Sparsity(2.0)], 0.0),
+    "`path` 4, no prediction loss": Variant([Sparsity(4.0)], 0.0),
     "`l1` 0.5, no prediction loss": Variant([Sparsity(0.5, form="l1")], 0.0),
-    "`l1` 0.5, no prediction loss, residual": Variant([Sparsity(0.5, form="l1")], 0.0, True),
 }
 DATA = {
     "three": "t-shirt, dress, coat",
     "digits": "MNIST digits",
     "fashion": "ten Fashion-MNIST classes",
 }
-EPOCHS = {"three": 4, "digits": 18, "fashion": 4}
+EPOCHS = {"three": 3, "digits": 16, "fashion": 4}
 
 
 def load(name: str, folder: str | None) -> tuple[Tensor, Tensor, Tensor]:
