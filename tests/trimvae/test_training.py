@@ -347,6 +347,25 @@ def test_penalties_see_a_contrast_when_asked(table, predictor):
     )
 
 
+def test_penalties_see_the_residual_held_fixed_when_asked(table, predictor):
+    vae = small_vae()
+    module = VAETraining(vae, predictor, penalties=[Sparsity()], penalty_residual=True)
+    inputs, latents = table[:16], vae.encode(table[:16]).mean
+    step = module._penalty_step(inputs, latents, predictor(inputs))
+    trim = Trim(predictor, vae.decode, explained="centred_logit")
+    expected = path_contributions(
+        trim,
+        latents[:8],
+        target=step.target,
+        additional_forward_args=trim.residual(inputs[:8], latents[:8]),
+        alphas=step.alphas,
+    )
+    torch.testing.assert_close(step.contributions, expected)
+    assert not step.residual.requires_grad
+    without = VAETraining(vae, predictor, penalties=[Sparsity()])
+    assert without._penalty_step(inputs, latents, predictor(inputs)).residual is None
+
+
 def test_a_plain_vae_needs_no_predictor(table):
     history = fit(small_vae(), None, table, prediction_weight=0, max_epochs=1, **QUIET)
     assert set(history[0]) == {"loss", "reconstruction", "kl"}
