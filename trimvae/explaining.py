@@ -3,7 +3,7 @@
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from captum.attr import IntegratedGradients
@@ -13,6 +13,7 @@ from attributions import Contrast, Trim, attribute, integrated_gradients, latent
 from attributions.codes import Code, Decoder, encode, held_in_eval_mode
 from attributions.measures import decisions
 from attributions.methods import Method, name_of, takes_distribution
+from attributions.paths import PathAttributions
 from attributions.predictors import Function, check_predictor, predict_in_batches
 from attributions.trim import Explained
 from trimvae.baselines import NamedBaseline, baselines_named
@@ -111,7 +112,6 @@ def explain(
         _check_finite(outputs)
         distribution = takes_distribution(method)
         if not isinstance(baselines, Tensor):
-            generator = torch.Generator(device=inputs.device).manual_seed(seed)
             baselines = baselines_named(
                 baselines,
                 code,
@@ -121,13 +121,11 @@ def explain(
                 background=background,
                 preprocess=preprocess,
                 distribution=distribution,
-                generator=generator,
+                generator=torch.Generator(device=inputs.device).manual_seed(seed),
             )
         _check_baselines(baselines, latents, distribution)
-        options = dict(method_options or {})
-        total_variation = None
-        if method in (integrated_gradients, IntegratedGradients) and not options:
-            paths = integrated_gradients(
+        if method in (integrated_gradients, IntegratedGradients) and not method_options:
+            paths: PathAttributions | _Scores = integrated_gradients(
                 trim,
                 latents,
                 baselines,
@@ -136,10 +134,8 @@ def explain(
                 tolerance=tolerance,
                 max_points=max_points,
             )
-            attributions, total_variation = paths.attributions, paths.total_variation
-            n_steps = round(paths.n_points.double().mean().item())
         else:
-            attributions = attribute(
+            scores = attribute(
                 method,
                 trim,
                 latents,
@@ -147,8 +143,9 @@ def explain(
                 left_out,
                 seed=seed,
                 max_points=max_points,
-                **options,
+                **(method_options or {}),
             )
+            paths = _Scores(scores)
         at_baseline = _at_baselines(trim, baselines, left_out, distribution)
         plain_start = predict_in_batches(predictor, _decoded(code, baselines), preprocess)
         if distribution:
@@ -160,8 +157,8 @@ def explain(
         latents=latents,
         deviations=deviations,
         baselines=baselines,
-        attributions=attributions,
-        total_variation=total_variation,
+        attributions=paths.attributions,
+        total_variation=paths.total_variation,
         outputs=_logits(outputs, are_probabilities),
         reencoded_outputs=_logits(reencoded, are_probabilities),
         baseline_outputs=_logits(plain_start, are_probabilities),
@@ -179,7 +176,7 @@ def explain(
             "contrast": list(explained) if isinstance(explained, Contrast) else None,
             "residual": residual,
             "method": name_of(method),
-            "n_steps": n_steps,
+            "n_steps": _mean(paths.n_points),
             "seed": seed,
             "probabilities": are_probabilities,
             "feature_names": None if feature_names is None else list(feature_names),
@@ -188,6 +185,18 @@ def explain(
         },
         _context=(code, predictor, preprocess),
     )
+
+
+def _mean(counts: Tensor | None) -> int | None:
+    return None if counts is None else round(counts.double().mean().item())
+
+
+class _Scores(NamedTuple):
+    """Attributions of a method that knows nothing of paths."""
+
+    attributions: Tensor
+    total_variation: None = None
+    n_points: None = None
 
 
 def _decoded(code: VAE | Code, latents: Tensor) -> Tensor:

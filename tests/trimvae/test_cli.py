@@ -215,8 +215,8 @@ def test_methods_and_penalties_are_chosen_by_name(folder):
 
 
 def test_unknown_methods_and_penalties_are_named(folder):
+    train()
     with pytest.raises(ValueError, match="Got 'magic'. Start with integrated_gradients"):
-        train()
         call("explain", "run", "--method", "magic")
     result = train("--penalty", "hessian=much", "--overwrite")
     assert result.exit_code == 2
