@@ -46,7 +46,6 @@ class Variant(NamedTuple):
 
 MAIN = {
     "none": Variant([]),
-    "`path` 2": Variant([Sparsity(2.0)]),
     "`path` 4": Variant([Sparsity(4.0)]),
 }
 MORE = {

@@ -116,6 +116,13 @@ def test_exact_shapley_values_are_the_mean_over_all_orders():
         torch.testing.assert_close(scores, shapley_by_orders(trim, latents, baselines))
 
 
+def test_exact_shapley_values_are_captums():
+    trim, latents, residual, _ = relu_case()
+    ours = attribute(exact_shapley, trim, latents, residual=residual)
+    theirs = attribute(ShapleyValues, trim, latents, residual=residual)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
 def test_exact_shapley_values_say_when_there_are_too_many_latents():
     with pytest.raises(ValueError, match="1,048,576 coalitions per example.*ShapleyValueSampling"):
         exact_shapley(lambda z: z, torch.randn(2, 20))
