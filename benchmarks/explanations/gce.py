@@ -130,8 +130,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1200, help="of GCE; published: 8000")
     parser.add_argument("--epochs", type=int, default=3, help="of trimvae")
-    parser.add_argument("--information", type=float, default=40.0, help="weight in trimvae")
-    parser.add_argument("--only", nargs="+", default=["GCE", "trimvae", "trimvae with information"])
+    parser.add_argument("--information", type=float, default=80.0, help="weight in trimvae")
+    parser.add_argument("--only", nargs="+", default=["GCE", "trimvae with information"])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, list[dict[str, float]]] = {}

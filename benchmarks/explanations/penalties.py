@@ -52,14 +52,14 @@ MORE = {
     "`path` 8": Variant([Sparsity(8.0)]),
     "`l1_over_l2` 4": Variant([Sparsity(4.0, form="l1_over_l2")]),
     "`group_sparsity` 4": Variant([GroupSparsity(4.0)]),
-    "`gini` 4": Variant([Sparsity(4.0, form="gini")]),
-    "`entropy` 4": Variant([Sparsity(4.0, form="entropy")]),
     "`l1` 0.5": Variant([Sparsity(0.5, form="l1")]),
-    "`excess` 0.5": Variant([Sparsity(0.5, form="excess")]),
-    "`path` 4, residual": Variant([Sparsity(4.0)], residual=True),
     "none, no prediction loss": Variant([], 0.0),
     "`path` 4, no prediction loss": Variant([Sparsity(4.0)], 0.0),
     "`l1` 0.5, no prediction loss": Variant([Sparsity(0.5, form="l1")], 0.0),
+    "`gini` 4": Variant([Sparsity(4.0, form="gini")]),
+    "`entropy` 4": Variant([Sparsity(4.0, form="entropy")]),
+    "`excess` 0.5": Variant([Sparsity(0.5, form="excess")]),
+    "`path` 4, residual": Variant([Sparsity(4.0)], residual=True),
 }
 DATA = {
     "three": "t-shirt, dress, coat",
@@ -138,50 +138,63 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/penalties"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", choices=list(DATA), nargs="+", default=list(DATA))
+    parser.add_argument("--table", action="store_true", help="only write the tables")
     parser.add_argument("--job", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    # What every table needs comes first, so that an interrupted study still says something.
     plan = [
-        (data, name, variant, seed)
-        for seed, data in itertools.product(arguments.seeds, arguments.only)
-        for name, variant in (MAIN if data != "three" else {**MAIN, **MORE}).items()
+        (data, name, MAIN[name], seed)
+        for seed, data, name in itertools.product(arguments.seeds, arguments.only, MAIN)
     ]
+    if "three" in arguments.only:
+        plan += [
+            ("three", name, MORE[name], seed)
+            for name, seed in itertools.product(MORE, arguments.seeds)
+        ]
     index, jobs = arguments.job
-    for data, name, variant, seed in plan[index::jobs]:
+    for data, name, variant, seed in [] if arguments.table else plan[index::jobs]:
         path = arguments.out / key(data, name, seed)
         if path.exists():
             continue
         figures = run(data, variant, seed, arguments.folder)
         path.write_text(json.dumps(figures))
         print(data, name, seed, {k: round(figures[k], 4) for k in FIGURES[:4]}, flush=True)
-    if jobs > 1:
-        return
-    for data in arguments.only:
-        rows = {}
-        for name in MAIN if data != "three" else {**MAIN, **MORE}:
-            found = [
-                json.loads((arguments.out / key(data, name, seed)).read_text())
-                for seed in arguments.seeds
-            ]
-            plain = [
-                json.loads((arguments.out / key(data, "none", seed)).read_text())
-                for seed in arguments.seeds
-            ]
-            rows[name] = {
-                figure: spread([result[figure] for result in found]) for figure in FIGURES[:4]
-            }
-            pairs = list(zip(found, plain, strict=True))
-            for title, figure in (("fewer latents", FIGURES[2]), ("more error", FIGURES[1])):
-                ratios = [ours[figure] / other[figure] for ours, other in pairs]
-                signed = [1 - ratio if title[0] == "f" else ratio - 1 for ratio in ratios]
-                rows[name][title] = f"{sum(signed) / len(signed):.1%}"
-        note = (
-            f"{DATA[data]}: {len(arguments.seeds)} seeds, {EPOCHS[data]} epochs of at most "
-            f"20,000 images, Gaussian likelihood of scale {SCALE:g}, prediction weight 20. "
-            "`python benchmarks/explanations/penalties.py --seeds "
-            f"{' '.join(map(str, arguments.seeds))}`"
-        )
-        write(f"penalties_{data}", note, rows, "penalty and weight")
+    if jobs == 1:
+        for data in arguments.only:
+            tabulate(data, arguments)
+
+
+def tabulate(data: str, arguments: argparse.Namespace) -> None:
+    """Write one data set's table from the results in --out."""
+    rows = {}
+    for name in MAIN if data != "three" else {**MAIN, **MORE}:
+        found = {
+            seed: json.loads(path.read_text())
+            for seed in arguments.seeds
+            if (path := arguments.out / key(data, name, seed)).exists()
+        }
+        plain = {
+            seed: json.loads((arguments.out / key(data, "none", seed)).read_text())
+            for seed in found
+        }
+        rows[name] = {
+            figure: spread([result[figure] for result in found.values()]) for figure in FIGURES[:4]
+        }
+        for title, figure, sign in (
+            ("fewer latents", "effective_latents", -1),
+            ("more error", "reconstruction_error", 1),
+        ):
+            changes = [sign * (found[seed][figure] / plain[seed][figure] - 1) for seed in found]
+            rows[name][title] = f"{sum(changes) / len(changes):.1%}"
+        rows[name]["seeds"] = str(len(found))
+    note = (
+        f"{DATA[data]}: {EPOCHS[data]} epochs of at most 20,000 images, Gaussian likelihood of "
+        f"scale {SCALE:g}, prediction weight 20. "
+        "`python benchmarks/explanations/penalties.py --seeds "
+        f"{' '.join(map(str, arguments.seeds))}`"
+    )
+    write(f"penalties_{data}", note, rows, "penalty and weight")
 
 
 if __name__ == "__main__":
