@@ -61,7 +61,7 @@ def information_flow(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
-    max_points: int = 4096,
+    max_points: int = 256,
 ) -> Flow:
     """Information that latents, moved by intervention, give about the decision.
 
