@@ -15,13 +15,14 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import spread, write  # first: sets the threads' policy
+from tables import TABLES, spread, write  # first: sets the threads' policy
 
 # isort: split
 import torch
 from torch import Tensor, nn
 
 from attributions import GroupSparsity, Sparsity
+from attributions.heatmaps import PALETTE, new_figure
 from trimvae import VAE, explain, fit
 from trimvae.data import digits, fashion_mnist
 from trimvae.demo import train_classifier
@@ -195,6 +196,39 @@ def tabulate(data: str, arguments: argparse.Namespace) -> None:
         f"{' '.join(map(str, arguments.seeds))}`"
     )
     write(f"penalties_{data}", note, rows, "penalty and weight")
+    if data == "three":
+        draw(data, arguments)
+
+
+def draw(data: str, arguments: argparse.Namespace) -> None:
+    """Trade-off: effective latents against agreement and error, mean and spread over seeds."""
+    figure = new_figure(11, 4.6)
+    for axes, name in zip(
+        figure.subplots(1, 2), ("agreement", "reconstruction_error"), strict=True
+    ):
+        for index, variant in enumerate({**MAIN, **MORE}):
+            found = [
+                json.loads((arguments.out / key(data, variant, seed)).read_text())
+                for seed in arguments.seeds
+            ]
+            points = torch.tensor([[one["effective_latents"], one[name]] for one in found])
+            (x, y), (dx, dy) = points.mean(dim=0), points.std(dim=0)
+            axes.errorbar(
+                x,
+                y,
+                xerr=dx,
+                yerr=dy,
+                color=PALETTE[index % len(PALETTE)],
+                marker="x" if "no prediction" in variant else "os"[index // len(PALETTE)],
+                linewidth=0.8,
+                linestyle="",
+                label=variant.replace("`", ""),
+            )
+        axes.set_xlabel("effective latents (fewer is simpler)")
+        axes.set_ylabel(name.replace("_", " "))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    figure.suptitle("t-shirt, dress, coat; crosses: without prediction loss", fontsize=10)
+    figure.savefig(TABLES.parent / "images" / "penalties.png", dpi=110)
 
 
 if __name__ == "__main__":

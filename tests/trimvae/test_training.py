@@ -170,7 +170,15 @@ def test_nothing_of_the_callers_changes_also_after_an_exception(fails):
     assert not vae.training
 
 
-def test_ctrl_c_arrives_as_keyboard_interrupt_and_later_ones_too(table, predictor):
+@pytest.fixture
+def usual_ctrl_c():
+    """Python's own handler, also where the shell started the tests with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_arrives_as_keyboard_interrupt_and_later_ones_too(table, predictor, usual_ctrl_c):
     class Interrupt(L.Callback):
         def on_train_batch_end(self, *args):
             raise KeyboardInterrupt
