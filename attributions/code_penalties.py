@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.func import jvp
 
 from attributions.gradients import path_contributions
-from attributions.information import class_probabilities, mutual_information
+from attributions.information import mutual_information
+from attributions.measures import both_classes
 from attributions.penalties import Monotonicity, Penalty, Sparsity, check_weight
 from attributions.predictors import Function
 from attributions.trim import Trim
@@ -240,9 +241,8 @@ def information(
     samples = torch.randn((n_alpha * n_beta, latent_size), **options)
     alpha = torch.randn((n_alpha, len(chosen)), **options)
     samples[:, list(chosen)] = alpha.repeat_interleave(n_beta, dim=0)
-    return -mutual_information(
-        class_probabilities(function(samples)).unflatten(0, (n_alpha, n_beta))
-    )
+    probabilities = both_classes(function(samples)).softmax(dim=1)
+    return -mutual_information(probabilities.unflatten(0, (n_alpha, n_beta)))
 
 
 @dataclass(frozen=True)

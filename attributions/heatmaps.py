@@ -68,11 +68,7 @@ def plot_heatmap(
     if effective_latents is None:
         effective_latents = participation_ratio(attributions)
     values = attributions.detach().cpu().double().numpy()
-    rows = np.arange(classes)
-    if classes > max_classes:
-        strongest = np.argsort(-np.nan_to_num(np.abs(values)).sum(axis=1))[:max_classes]
-        rows = np.sort(strongest)
-        title = f"{title} ({max_classes} of {classes} classes)".strip()
+    rows, title = _strongest(values, max_classes, title)
     values = values[rows]
     if ax is None:
         ax = new_figure(3.4 + 0.55 * latents, max(2.6, 1.5 + 0.36 * len(rows))).subplots()
@@ -119,10 +115,7 @@ def plot_bands(
     class_names = _names("class_names", class_names, classes, "")
     band_names = _names("band_names", band_names, bands, "")
     values = attributions.detach().cpu().double().numpy()
-    rows = np.arange(classes)
-    if classes > max_classes:
-        rows = np.sort(np.argsort(-np.abs(values).sum(axis=1))[:max_classes])
-        title = f"{title} ({max_classes} of {classes} classes)".strip()
+    rows, title = _strongest(values, max_classes, title)
     if ax is None:
         ax = new_figure(max(4.5, 1.5 + 0.28 * bands), 3.2).subplots()
     ax.axhline(0, color="0.7", linewidth=0.8)
@@ -193,6 +186,15 @@ def _check_matrix(attributions: Tensor) -> None:
             "`attributions` must have two dimensions, classes first. "
             f"Got {tuple(attributions.shape)}. Average over the examples first."
         )
+
+
+def _strongest(values: np.ndarray, max_classes: int, title: str) -> tuple[np.ndarray, str]:
+    """Rows of the largest attributions in their own order, and a title that says so."""
+    classes = len(values)
+    if classes <= max_classes:
+        return np.arange(classes), title
+    rows = np.argsort(-np.nan_to_num(np.abs(values)).sum(axis=1))[:max_classes]
+    return np.sort(rows), f"{title} ({max_classes} of {classes} classes)".strip()
 
 
 def _names(argument: str, names: Sequence[str] | None, count: int, prefix: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.measures import both_classes
 from attributions.predictors import Function
 
 
@@ -110,25 +111,16 @@ def information_flow(
             index = list(chosen)
             samples[:, index] = alpha[:, index].repeat_interleave(n_beta, dim=0)
         outputs = torch.cat([function(points) for points in samples.split(max_points)])
-        return class_probabilities(outputs).unflatten(0, (n_alpha, n_beta))
+        return both_classes(outputs).softmax(dim=1).unflatten(0, (n_alpha, n_beta))
 
     with torch.no_grad():
         moved = probabilities(shared=True)
         control = mutual_information(probabilities(shared=False))
     marginal = moved.mean(dim=(0, 1)).clamp_min(torch.finfo(moved.dtype).tiny)
-    bias = (
-        (moved.var(dim=1).mean(dim=0) / (2 * n_beta * marginal)).sum()
-        if n_beta > 1
-        else (moved.new_tensor(torch.nan))
-    )
+    bias = moved.new_tensor(torch.nan)  # one inner sample says nothing of the spread
+    if n_beta > 1:
+        bias = (moved.var(dim=1).mean(dim=0) / (2 * n_beta * marginal)).sum()
     return Flow(mutual_information(moved), bias, control)
-
-
-def class_probabilities(outputs: Tensor) -> Tensor:
-    """Probabilities of logits `(batch, classes)`; one column gives (negative, positive)."""
-    if outputs.shape[1] == 1:
-        outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-    return outputs.softmax(dim=1)
 
 
 def _draw(prior: Tensor | None, shape: tuple[int, int], **options: object) -> Tensor:

@@ -67,6 +67,13 @@ def decisions(outputs: Tensor) -> Tensor:
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(dim=1)
 
 
+def both_classes(outputs: Tensor) -> Tensor:
+    """Logits `(batch, classes)`; a single binary logit gives (negative, positive)."""
+    if outputs.shape[1] > 1:
+        return outputs
+    return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+
+
 def prediction_kl(outputs: Tensor, reencoded: Tensor) -> Tensor:
     r"""KL of the predictor's distribution at the inputs from that at the reconstructions, in nats.
 
@@ -90,12 +97,9 @@ def prediction_kl(outputs: Tensor, reencoded: Tensor) -> Tensor:
         >>> torch.allclose(prediction_kl(logits, logits + 5), torch.zeros(()), atol=1e-5)
         True
     """
-    if outputs.shape[1] == 1:
-        outputs = torch.cat([outputs, torch.zeros_like(outputs)], dim=1)
-        reencoded = torch.cat([reencoded, torch.zeros_like(reencoded)], dim=1)
     return F.kl_div(
-        reencoded.log_softmax(dim=1),
-        outputs.log_softmax(dim=1),
+        both_classes(reencoded).log_softmax(dim=1),
+        both_classes(outputs).log_softmax(dim=1),
         reduction="batchmean",
         log_target=True,
     )

@@ -32,7 +32,6 @@ from trimvae.explaining import explain
 from trimvae.explanation import Explanation
 from trimvae.loading import Data, inputs_of, loader
 from trimvae.training import Task
-from trimvae.vae import VAE
 
 # Latents live on a scale of 1: a perturbation that a reader would call small.
 _RADIUS = 0.2
@@ -79,7 +78,7 @@ class Evaluation:
 
 
 def evaluate(
-    code: VAE | Code,
+    code: Code,
     predictor: Function,
     data: Data,
     *,
@@ -203,9 +202,7 @@ class _Totals:
             "change": change.abs().mean(dim=1),
         }
         if explanation.total_variation is not None:
-            examples = torch.arange(len(target), device=target.device)
-            movement = explanation.total_variation[examples, explanation.target]
-            rows["movement"] = movement.sum(dim=1)
+            rows["movement"] = explanation.of_target(explanation.total_variation).sum(dim=1)
         for name, values in rows.items():
             self._sums[name] += values.double().nansum().item()
         self._sums["prediction_kl"] += figures["prediction_kl"] * len(explanation.inputs)

@@ -23,7 +23,7 @@ from trimvae.vae import VAE
 
 
 def explain(
-    code: VAE | Code,
+    code: Code,
     predictor: Function,
     inputs: Tensor,
     *,
@@ -146,8 +146,14 @@ def explain(
                 **(method_options or {}),
             )
             paths = _Scores(scores)
-        at_baseline = _at_baselines(trim, baselines, left_out, distribution)
-        plain_start = predict_in_batches(predictor, _decoded(code, baselines), preprocess)
+        with torch.no_grad():
+            decoded_start = code.decode(baselines)
+        plain_start = predict_in_batches(predictor, decoded_start, preprocess)
+        at_baseline = trim.select(plain_start)
+        if left_out is not None:
+            at_baseline = _with_residual(trim, baselines, left_out, distribution)
+        elif distribution:
+            at_baseline = at_baseline.mean(dim=0, keepdim=True)
         if distribution:
             plain_start = plain_start.mean(dim=0, keepdim=True)
     explained_at = trim.select(outputs if residual else reencoded)
@@ -199,22 +205,13 @@ class _Scores(NamedTuple):
     n_points: None = None
 
 
-def _decoded(code: VAE | Code, latents: Tensor) -> Tensor:
+def _with_residual(trim: Trim, baselines: Tensor, left_out: Tensor, distribution: bool) -> Tensor:
+    """What is explained where attributions start, `(batch, classes)`; of a set, its mean."""
+    batch = len(left_out)
     with torch.no_grad():
-        return code.decode(latents)
-
-
-def _at_baselines(
-    trim: Trim, baselines: Tensor, left_out: Tensor | None, distribution: bool
-) -> Tensor:
-    """What is explained where attributions start, `(1 or batch, classes)`."""
-    with torch.no_grad():
-        if left_out is None:
-            outputs = trim(baselines)
-            return outputs.mean(dim=0, keepdim=True) if distribution else outputs
         if not distribution:
-            return trim(baselines.expand(len(left_out), -1), left_out)
-        rows = [trim(row.expand(len(left_out), -1), left_out) for row in baselines]
+            return trim(baselines.expand(batch, -1), left_out)
+        rows = [trim(row.expand(batch, -1), left_out) for row in baselines]
         return torch.stack(rows).mean(dim=0)
 
 
@@ -270,7 +267,7 @@ def _latent_names(names: Sequence[str] | None, latents: int) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _check_inputs(code: VAE | Code, inputs: Tensor) -> None:
+def _check_inputs(code: Code, inputs: Tensor) -> None:
     if len(inputs) == 0:
         raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
     if isinstance(code, VAE):

@@ -118,7 +118,7 @@ class Explanation:
     @cached_property
     def target_attributions(self) -> Tensor:
         """`(batch, latents)`, attributions to the predicted class."""
-        return self._of_target(self.attributions)
+        return self.of_target(self.attributions)
 
     @cached_property
     def effective_latents(self) -> Tensor:
@@ -176,7 +176,7 @@ class Explanation:
         }
         if self.total_variation is not None:
             figures["monotonicity"] = monotonicity(
-                self.target_attributions, self._of_target(self.total_variation)
+                self.target_attributions, self.of_target(self.total_variation)
             )
         return {name: float(value) for name, value in figures.items()}
 
@@ -439,7 +439,8 @@ class Explanation:
             return self.class_names
         return (self.settings["explained_name"],)
 
-    def _of_target(self, tensor: Tensor) -> Tensor:
+    def of_target(self, tensor: Tensor) -> Tensor:
+        """Rows `(batch, latents)` of the predicted class in `(batch, classes, latents)`."""
         return tensor[torch.arange(len(tensor), device=tensor.device), self.target]
 
 
