@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
+from trimvae.data.factors import FactorData
+
 Data = Tensor | Dataset | DataLoader
 
 
@@ -86,16 +88,18 @@ class Repeatable:
 
 
 class _Rows(Dataset):
-    """A tensor data set that is indexed by a whole batch at once."""
+    """Tensors, or images of known factors, that are indexed by a whole batch at once."""
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+    def __init__(self, rows: Tensor | FactorData) -> None:
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.tensor)
+        return len(self.rows)
 
     def __getitem__(self, indices: list[int]) -> Tensor:
-        return self.tensor[indices]
+        if isinstance(self.rows, FactorData):
+            return self.rows.images_at(indices)
+        return self.rows[indices]
 
 
 def mix(*numbers: int) -> int:
@@ -149,7 +153,7 @@ def loader(
         rank=rank,
         world=world,
     )
-    if isinstance(data, Tensor):
+    if isinstance(data, Tensor | FactorData):
         return DataLoader(_Rows(data), sampler=batches, batch_size=None)
     return DataLoader(data, batch_sampler=batches)
 
@@ -159,6 +163,14 @@ def _length(data: Any) -> int | None:
         return len(data)
     except TypeError:
         return None
+
+
+def size_of(trainer: Any) -> int | None:
+    """How many examples a Lightning trainer trains on; None where that is unknown."""
+    batches = getattr(trainer, "train_dataloader", None)
+    if isinstance(batches, Repeatable):
+        batches = batches.loader
+    return _length(getattr(batches, "dataset", None))
 
 
 def inputs_of(batch: Any) -> Tensor:

@@ -1,7 +1,22 @@
-"""Data to train and explain with: digits, Fashion-MNIST, arrays and image folders of your own."""
+"""Data to train and explain with: sprites, digits, Fashion-MNIST, arrays and folders of your own."""
 
 from trimvae.data.arrays import arrays, image_folder
+from trimvae.data.factor_files import dsprites_file, mpi3d_file, shapes3d_file
+from trimvae.data.factors import FactorData
 from trimvae.data.mnist import digits, fashion_mnist
 from trimvae.data.split import Split, split
+from trimvae.data.sprites import sprites
 
-__all__ = ["Split", "arrays", "digits", "fashion_mnist", "image_folder", "split"]
+__all__ = [
+    "FactorData",
+    "Split",
+    "arrays",
+    "digits",
+    "dsprites_file",
+    "fashion_mnist",
+    "image_folder",
+    "mpi3d_file",
+    "shapes3d_file",
+    "split",
+    "sprites",
+]
