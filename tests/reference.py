@@ -83,3 +83,108 @@ def mutual_information_loop(probabilities) -> float:
         for c in classes
         if row[c] > 0
     )
+
+
+def stratified_weight(sample: int, other: int, batch: int, dataset_size: int) -> float:
+    """Chen et al. 2018, equation S6: own posterior, one other, the rest."""
+    others = batch - 1
+    if other == sample:
+        return 1 / dataset_size
+    if other == (sample + 1) % batch:
+        return (dataset_size - others) / (dataset_size * others)
+    return 1 / others
+
+
+def normal_density(value: float, mean: float, deviation: float) -> float:
+    return math.exp(-0.5 * ((value - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
+
+
+def decomposition_loop(latents, means, deviations, weight) -> tuple[float, float, float]:
+    """Mutual information, total correlation, dimension-wise KL, one density at a time.
+
+    `weight(i, j)` is that of posterior j in q(z_i); the prior is standard normal.
+    """
+    n, size = len(means), len(means[0])
+    information = correlation = marginal = 0.0
+    for i, point in enumerate(latents):
+        table = [
+            [normal_density(point[d], means[j][d], deviations[j][d]) for d in range(size)]
+            for j in range(n)
+        ]
+        given = math.prod(table[i])
+        joint = sum(weight(i, j) * math.prod(table[j]) for j in range(n))
+        product = math.prod(sum(weight(i, j) * table[j][d] for j in range(n)) for d in range(size))
+        prior = math.prod(normal_density(point[d], 0.0, 1.0) for d in range(size))
+        information += math.log(given / joint) / len(latents)
+        correlation += math.log(joint / product) / len(latents)
+        marginal += math.log(product / prior) / len(latents)
+    return information, correlation, marginal
+
+
+def entropy_of(items) -> float:
+    counts = {}
+    for item in items:
+        counts[item] = counts.get(item, 0) + 1
+    return -sum(c / len(items) * math.log(c / len(items)) for c in counts.values())
+
+
+def information_matrix_loop(codes, factors, bins: int = 20) -> list[list[float]]:
+    """(latents, factors) mutual information of codes in equal-width bins, in nats."""
+    columns = list(zip(*codes, strict=True))
+    binned = []
+    for column in columns:
+        low, width = min(column), (max(column) - min(column)) / bins
+        binned.append([min(int((value - low) / width), bins - 1) for value in column])
+    return [
+        [
+            entropy_of(digits)
+            + entropy_of(levels)
+            - entropy_of(list(zip(digits, levels, strict=True)))
+            for levels in zip(*factors, strict=True)
+        ]
+        for digits in binned
+    ]
+
+
+def mig_loop(matrix, factors) -> float:
+    gaps = []
+    for k, levels in enumerate(zip(*factors, strict=True)):
+        ordered = sorted((row[k] for row in matrix), reverse=True)
+        gaps.append((ordered[0] - ordered[1]) / entropy_of(levels))
+    return sum(gaps) / len(gaps)
+
+
+def modularity_loop(matrix) -> float:
+    scores = []
+    for row in matrix:
+        best = max(range(len(row)), key=lambda k: row[k])
+        others = sum(row[k] ** 2 for k in range(len(row)) if k != best)
+        scores.append(1 - others / (row[best] ** 2 * (len(row) - 1)))
+    return sum(scores) / len(scores)
+
+
+def best_matching(matrix) -> float:
+    """Largest mean of one-to-one matched entries, over every permutation."""
+    size = len(matrix)
+    return max(
+        sum(matrix[order[k]][k] for k in range(size)) / size
+        for order in itertools.permutations(range(size))
+    )
+
+
+def interventional_robustness_loop(codes, factors, quantile: float) -> float:
+    import numpy as np
+
+    codes, factors = np.asarray(codes), np.asarray(factors)
+    largest = [max(abs(value - column.mean()) for value in column) for column in codes.T]
+    scores = []
+    for j, column in enumerate(codes.T):
+        robust = []
+        for levels in factors.T:
+            moved = []
+            for level in sorted(set(levels)):
+                group = column[levels == level]
+                moved.append(np.quantile([abs(v - group.mean()) for v in group], quantile))
+            robust.append(1 - sum(moved) / len(moved) / largest[j])
+        scores.append(max(robust))
+    return sum(s * w for s, w in zip(scores, largest, strict=True)) / sum(largest)

@@ -90,13 +90,13 @@ class Repeatable:
 class _Rows(Dataset):
     """Tensors, or images of known factors, that are indexed by a whole batch at once."""
 
-    def __init__(self, rows: Tensor | FactorData) -> None:
+    def __init__(self, rows: Tensor | TensorDataset | FactorData) -> None:
         self.rows = rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, indices: list[int]) -> Tensor:
+    def __getitem__(self, indices: list[int]) -> Tensor | tuple[Tensor, ...]:
         if isinstance(self.rows, FactorData):
             return self.rows.images_at(indices)
         return self.rows[indices]
@@ -129,8 +129,6 @@ def loader(
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Got {batch_size}. Use 128.")
-    if isinstance(data, TensorDataset):
-        data = data.tensors[0]
     if not isinstance(data, Tensor | Dataset | DataLoader):
         raise TypeError(
             f"`{argument}` must be a tensor, a Dataset or a DataLoader. "
@@ -153,7 +151,7 @@ def loader(
         rank=rank,
         world=world,
     )
-    if isinstance(data, Tensor | FactorData):
+    if isinstance(data, Tensor | TensorDataset | FactorData):
         return DataLoader(_Rows(data), sampler=batches, batch_size=None)
     return DataLoader(data, batch_sampler=batches)
 
@@ -190,6 +188,26 @@ def inputs_of(batch: Any) -> Tensor:
         raise TypeError(
             "`data` must give batches that are a tensor, a tuple with the inputs first, or a "
             f"mapping with 'inputs'. Got {type(batch).__name__}. Change its collate_fn."
+        )
+    return batch
+
+
+def contexts_of(batch: Any) -> Tensor:
+    """What a conditional prior depends on: the second of a tuple, or a mapping's "contexts".
+
+    Raises:
+        TypeError: The batch holds neither.
+    """
+    if isinstance(batch, tuple | list) and len(batch) > 1:
+        batch = batch[1]
+    elif isinstance(batch, Mapping):
+        batch = batch.get("contexts")
+    else:
+        batch = None
+    if not isinstance(batch, Tensor):
+        raise TypeError(
+            "`data` must give pairs of inputs and contexts to an iVAE. Got batches without "
+            "contexts. Use e.g. TensorDataset(inputs, contexts)."
         )
     return batch
 

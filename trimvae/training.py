@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.distributions import Normal
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
@@ -22,15 +23,26 @@ from trimvae.checkpoints import check_checkpoint
 from trimvae.lightning_support import (
     History,
     ProgressBar,
+    RecentPosteriors,
     caller_undisturbed,
     every_epoch,
     quiet_lightning,
 )
-from trimvae.loading import Data, Repeatable, first_inputs, inputs_of, loader, mix
-from trimvae.objectives import BetaVAE, Objective, Pass
+from trimvae.loading import (
+    Data,
+    Repeatable,
+    contexts_of,
+    first_inputs,
+    inputs_of,
+    loader,
+    mix,
+    size_of,
+)
+from trimvae.objectives import BetaVAE, FactorVAE, Objective, Pass, kl, permuted, reconstruction
 from trimvae.vae import VAE
 
 Task = Literal["classification", "regression"]
+Schedule = Literal["one_cycle", "constant"]
 
 _LOOPHOLE = (
     "`penalties` must be used with a prediction loss. Got prediction_weight=0: the cheapest way to "
@@ -75,6 +87,7 @@ class VAETraining(L.LightningModule):
         probabilities: bool = False,
         task: Task = "classification",
         learning_rate: float = 3e-3,
+        schedule: Schedule = "one_cycle",
         penalty_examples: int | None = None,
         penalty_points: int = 4,
         penalty_every: int = 4,
@@ -88,9 +101,14 @@ class VAETraining(L.LightningModule):
         _check_options(predictor, prediction_weight, self.penalties, penalty_points, penalty_every)
         self.vae = vae
         self.objective = objective if objective is not None else BetaVAE()
+        # Registered, so that its discriminator is trained, moved and saved with the VAE.
+        self.adversary = adversary_of(self.objective)
+        if self.adversary is not None:
+            self.adversary.build(vae.latent_size)
         self.prediction_weight = prediction_weight
         self.task = task
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.penalty_examples = penalty_examples
         self.penalty_points = penalty_points
         self.penalty_every = penalty_every
@@ -101,6 +119,7 @@ class VAETraining(L.LightningModule):
         # In tuple and list, so that Lightning neither trains, moves, counts nor saves them.
         self._functions = (predictor, preprocess)
         self._trim: list[Trim] = []
+        self._recent = RecentPosteriors()
 
     @property
     def trim(self) -> Trim:
@@ -127,10 +146,26 @@ class VAETraining(L.LightningModule):
         """One step: objective, prediction loss and, now and then, the penalties."""
         inputs = inputs_of(batch)
         self.vae.check_inputs(inputs)
-        posterior = self.vae.encode(inputs)
-        latents = posterior.mean + posterior.stddev * self._noise(posterior.mean)
+        contexts = contexts_of(batch) if self.vae.conditional else None
+        second = None
+        if self.adversary is not None:
+            inputs, contexts, second = self._second_batch(inputs, contexts)
+        posterior = self.vae.posterior_given(inputs, contexts)
+        prior = self.vae.prior_given(contexts)
+        latents = self._sampled(posterior)
         observation = self.vae.observe(latents)
-        total, terms = self.objective(Pass(inputs, posterior, self.vae.prior, latents, observation))
+        total, terms = self.objective(
+            Pass(
+                inputs,
+                posterior,
+                prior,
+                latents,
+                observation,
+                size_of(self._trainer),
+                self.global_step,
+                second,
+            )
+        )
         terms = dict(terms)
         penalised = bool(self.penalties) and self.global_step % self.penalty_every == 0
         if self.prediction_weight or penalised:
@@ -159,18 +194,20 @@ class VAETraining(L.LightningModule):
             on_epoch=True,
             batch_size=len(inputs),
         )
+        self._log_decomposition(posterior, prior)
         return total
 
     def validation_step(self, batch: Any, batch_index: int) -> None:
-        """Objective, prediction loss and agreement at the posterior means."""
+        """Reconstruction, KL, prediction loss and agreement at the posterior means."""
         inputs = inputs_of(batch)
         self.vae.check_inputs(inputs)
-        posterior = self.vae.encode(inputs)
+        contexts = contexts_of(batch) if self.vae.conditional else None
+        posterior = self.vae.posterior_given(inputs, contexts)
         observation = self.vae.observe(posterior.mean)
-        _, terms = self.objective(
-            Pass(inputs, posterior, self.vae.prior, posterior.mean, observation)
-        )
-        terms = dict(terms)
+        terms = {
+            "reconstruction": reconstruction(inputs, observation),
+            "kl": kl(posterior, self.vae.prior_given(contexts)),
+        }
         if self._functions[0] is not None:
             outputs, reencoded = self._logits(inputs), self._logits(observation.mean)
             terms["prediction"] = self._prediction_loss(outputs, observation.mean)
@@ -183,11 +220,28 @@ class VAETraining(L.LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam under one cosine cycle over the whole run."""
-        optimizer = torch.optim.Adam(self.vae.parameters(), lr=self.learning_rate)
-        steps = int(self.trainer.estimated_stepping_batches)
+        """Adam, by default under one cosine cycle over the whole run.
+
+        A discriminator has a group of its own, with its own learning rate and momentum.
+        """
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.vae.parameters()), "lr": self.learning_rate}
+        ]
+        momenta = [(0.85, 0.95)]  # PyTorch's own for one cycle
+        if self.adversary is not None:
+            parameters = list(self.adversary.parameters())
+            rate, betas = self.adversary.learning_rate, self.adversary.betas
+            groups.append({"params": parameters, "lr": rate, "betas": betas})
+            momenta.append((betas[0], betas[0]))
+        optimizer = torch.optim.Adam(groups)
+        if self.schedule == "constant":
+            return optimizer
         scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=steps + 1
+            optimizer,
+            [group["lr"] for group in groups],
+            total_steps=int(self.trainer.estimated_stepping_batches) + 1,
+            base_momentum=[low for low, _ in momenta],
+            max_momentum=[high for _, high in momenta],
         )
         return {
             "optimizer": optimizer,
@@ -210,10 +264,39 @@ class VAETraining(L.LightningModule):
             return F.mse_loss(reencoded, outputs)
         return prediction_kl(outputs, reencoded)
 
-    def _noise(self, like: Tensor) -> Tensor:
+    def _sampled(self, posterior: Normal, use: int = 0) -> Tensor:
+        return posterior.mean + posterior.stddev * self._noise(posterior.mean, use)
+
+    def _second_batch(
+        self, inputs: Tensor, contexts: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Half of the examples, and codes of the other half, each latent shuffled on its own."""
+        if len(inputs) < 2:
+            raise ValueError(
+                "`data` must give FactorVAE 2 examples a step or more. Got 1. "
+                "Use a larger batch_size, or drop an incomplete last batch."
+            )
+        inputs, others = inputs.chunk(2)
+        context, other = (None, None) if contexts is None else contexts.chunk(2)
+        with torch.no_grad():
+            latents = self._sampled(self.vae.posterior_given(others, other), 3)
+        generator = self._generator(latents.device, 4 + self._world()[1])
+        return inputs, context, permuted(latents, generator)
+
+    def _log_decomposition(self, posterior: Normal, prior: Normal) -> None:
+        """Mutual information, total correlation and dimension-wise KL, once an epoch."""
+        self._recent.add(posterior, prior)
+        if self._trainer is None or not self.trainer.is_last_batch:
+            return
+        generator = self._generator(posterior.mean.device, 1000 + self._world()[1])
+        parts = self._recent.decomposition(size_of(self._trainer), generator)
+        if parts is not None:
+            self.log_dict(parts._asdict(), on_step=False, on_epoch=True, batch_size=1)
+
+    def _noise(self, like: Tensor, use: int = 0) -> Tensor:
         """Reparametrisation noise: this process' share of what a single one would draw."""
         world, rank = self._world()
-        generator = self._generator(like.device, 0)
+        generator = self._generator(like.device, use)
         noise = torch.randn(
             (world * len(like), *like.shape[1:]), generator=generator, device=like.device
         )
@@ -265,6 +348,7 @@ def fit(
     max_epochs: int = 10,
     batch_size: int = 128,
     learning_rate: float = 3e-3,
+    schedule: Schedule = "one_cycle",
     preprocess: Function | None = None,
     explained: Explained = "centred_logit",
     task: Task | None = None,
@@ -295,7 +379,8 @@ def fit(
             `attributions.code_penalties`, or their names for their defaults.
         max_epochs: Passes over the data.
         batch_size: Examples per step and process, where `data` is no DataLoader.
-        learning_rate: Peak of the one-cycle schedule.
+        learning_rate: Adam's, at the peak of the schedule.
+        schedule: `"one_cycle"` over the whole run, or `"constant"`, as in the papers.
         preprocess: Between decoder and predictor.
         explained: What of the predictor's output the penalties see.
         task: Without it, `"regression"` for a single output and `"classification"` for several.
@@ -327,7 +412,8 @@ def fit(
         >>> vae = VAE.dense(event_shape=(6,), latent_size=2, hidden=(8,))
         >>> history = fit(vae, nn.Linear(6, 3), torch.randn(64, 6), max_epochs=2, progress=False)
         >>> sorted(history[-1])
-        ['kl', 'loss', 'prediction', 'reconstruction']
+        ['dimension_wise_kl', 'kl', 'loss', 'mutual_information', 'prediction', \
+'reconstruction', 'total_correlation']
     """
     checkpoint = _checkpoint_path(checkpoint_dir, resume)
     if checkpoint is not None:
@@ -354,12 +440,14 @@ def fit(
         probabilities=probabilities,
         task=task or "classification",
         learning_rate=learning_rate,
+        schedule=schedule,
         penalty_examples=penalty_examples,
         penalty_points=penalty_points,
         penalty_every=penalty_every,
         penalty_residual=penalty_residual,
         seed=seed,
     )
+    per_step = batch_size * (1 if module.adversary is None else FactorVAE.n_batches)
     history = History()
     callbacks = [history, *trainer_options.pop("callbacks", [])]
     if progress:
@@ -386,7 +474,7 @@ def fit(
             **options,
         )
         shared = functools.partial(
-            loader, batch_size=batch_size, rank=trainer.global_rank, world=trainer.world_size
+            loader, batch_size=per_step, rank=trainer.global_rank, world=trainer.world_size
         )
         batches: Any = shared(data, seed=seed)
         if not repeatable and trainer.world_size == 1:
@@ -409,6 +497,12 @@ def fit(
         "penalties": [repr(penalty) for penalty in module.penalties],
     }
     return history.epochs
+
+
+def adversary_of(objective: Objective) -> FactorVAE | None:
+    """Return the objective with a discriminator, itself or inside another."""
+    inner = getattr(objective, "objective", objective)
+    return inner if isinstance(inner, FactorVAE) else None
 
 
 def _check_options(

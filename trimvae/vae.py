@@ -214,6 +214,17 @@ class VAE(nn.Module):
         mean, log_variance = encoded.chunk(2, dim=1)
         return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
 
+    conditional = False
+    """Whether the prior needs a context for each example, as an iVAE's does."""
+
+    def prior_given(self, contexts: Tensor | None) -> Normal:
+        """Return p(z) for training; `contexts` only matter to a conditional VAE."""
+        return self.prior
+
+    def posterior_given(self, inputs: Tensor, contexts: Tensor | None) -> Normal:
+        """Return q(z given x) for training; `contexts` only matter to a conditional VAE."""
+        return self.encode(inputs)
+
     def observe(self, latents: Tensor) -> Distribution:
         """Return p(x given z) of latents `(batch, latent_size)`, over `(batch, *event)`."""
         decoded = self.decoder(latents)
@@ -269,7 +280,7 @@ class VAE(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write weights and architecture to one safetensors file, whole or not at all."""
         texts = {"architecture": self.architecture, "trained_with": self.trained_with}
-        write_tensors(path, self.state_dict(), "VAE", texts)
+        write_tensors(path, self.state_dict(), type(self).__name__, texts)
 
     @classmethod
     def load(cls, path: str | Path) -> "VAE":
@@ -280,7 +291,7 @@ class VAE(nn.Module):
             ValueError: The file is truncated or not ours, or the VAE has an encoder and decoder
                 of your own (then rebuild it and use `load_weights`).
         """
-        tensors, texts = read_tensors(path, "VAE")
+        tensors, texts = read_tensors(path, cls.__name__)
         architecture = texts["architecture"]
         if architecture is None:
             raise ValueError(
@@ -304,7 +315,7 @@ class VAE(nn.Module):
             FileNotFoundError: There is no such file.
             ValueError: The file is truncated, not ours, or of another architecture.
         """
-        tensors, texts = read_tensors(path, "VAE")
+        tensors, texts = read_tensors(path, type(self).__name__)
         own = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
         check_same_shapes(own, {name: tuple(t.shape) for name, t in tensors.items()}, path)
         self.load_state_dict(tensors)

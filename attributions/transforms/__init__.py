@@ -1,4 +1,4 @@
-"""Codes that need no training: Fourier and cosine bands, wavelets, PCA, NMF, identity.
+"""Codes that need no training: Fourier and cosine bands, wavelets, PCA, ICA, NMF.
 
 Each has the two verbs of a code, `encode` and `decode`, on flat latents, and knows which latents
 form a group (a frequency, a wavelet level): `by_group` sums attributions within each. Stand-ins
@@ -7,7 +7,11 @@ for a VAE in `Trim`, `explain` and heatmaps. References: Singh et al.: Transform
 """
 
 from attributions.transforms.base import Identity, Transform
-from attributions.transforms.factorisations import NonNegativeParts, PrincipalComponents
+from attributions.transforms.factorisations import (
+    IndependentComponents,
+    NonNegativeParts,
+    PrincipalComponents,
+)
 from attributions.transforms.frequencies import Cosine, Fourier
 from attributions.transforms.wavelets import LearnableWavelet, Wavelet, wavelet_constraint
 
@@ -15,6 +19,7 @@ __all__ = [
     "Cosine",
     "Fourier",
     "Identity",
+    "IndependentComponents",
     "LearnableWavelet",
     "NonNegativeParts",
     "PrincipalComponents",

@@ -1,4 +1,4 @@
-"""Data to train and explain with: sprites, digits, Fashion-MNIST, arrays and folders of your own."""
+"""Data to train and explain with: sprites, digits, Fashion-MNIST, arrays, folders."""
 
 from trimvae.data.arrays import arrays, image_folder
 from trimvae.data.factor_files import dsprites_file, mpi3d_file, shapes3d_file

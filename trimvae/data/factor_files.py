@@ -100,7 +100,7 @@ def mpi3d_file(path: str | Path, *, factor_sizes: Sequence[int] | None = None) -
         ValueError: The file is truncated or of another form, or does not hold the whole grid.
     """
     images = _npz(path, ("images",))["images"]
-    sizes = tuple(factor_sizes or _MPI3D.get(len(images), ()))
+    sizes = tuple(_MPI3D.get(len(images), ()) if factor_sizes is None else factor_sizes)
     if images.ndim != 4 or len(sizes) != len(_MPI3D_NAMES) or math.prod(sizes) != len(images):
         raise _wrong(path, f"images {images.shape} for a grid of {sizes or 'unknown sizes'}")
     values = {name: range(size) for name, size in zip(_MPI3D_NAMES, sizes, strict=True)}

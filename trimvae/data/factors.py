@@ -232,7 +232,7 @@ class FactorData(Dataset):
         return self.factor_names.index(name)
 
     def _level(self, name: str, level: int) -> int:
-        size = len(self.factor_values[name])
+        size = self.factor_sizes[self._column(name)]
         if not 0 <= level < size:
             raise ValueError(
                 f"`{name}` must be a level from 0 to {size - 1}. Got {level}. Use levels, not "

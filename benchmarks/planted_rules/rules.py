@@ -1,0 +1,98 @@
+"""Classifiers whose rule is known: labels are functions of a sprite's factors.
+
+32x32 sprites of upright shapes (orientation 0): shape, scale, x, y. What a trained classifier
+really uses is measured by rendering images again with one factor changed.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from trimvae.data import sprites
+from trimvae.demo import accuracy, train_classifier
+
+DATA = sprites(size=32).only(orientation=[0])
+FACTORS = ("shape", "scale", "x", "y")
+COLUMNS = [DATA.factor_names.index(name) for name in FACTORS]
+N_TRAIN, N_TEST = 16_000, 1_000
+
+
+class Rule(NamedTuple):
+    """A label, which factors it depends on, and how the data is drawn."""
+
+    relevant: tuple[str, ...]
+    label: Callable[[dict[str, Tensor]], Tensor]
+    correlated: dict[tuple[str, str], float] | None = None
+
+
+RULES = {
+    "one factor": Rule(("scale",), lambda unit: unit["scale"] > 0.5),
+    "two, additive": Rule(("scale", "x"), lambda unit: unit["scale"] + unit["x"] > 1),
+    "conjunction": Rule(("x", "y"), lambda unit: (unit["x"] > 0.3) & (unit["y"] > 0.3)),
+    "correlated": Rule(("scale",), lambda unit: unit["scale"] > 0.5, {("scale", "x"): 0.4}),
+}
+
+
+class Planted(NamedTuple):
+    """Data of a rule, and a classifier that has learned it."""
+
+    inputs: Tensor
+    test_factors: Tensor
+    test_inputs: Tensor
+    classifier: nn.Module
+    accuracy: float
+
+
+def new_classifier() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 4, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 64, 64),
+        nn.ReLU(),
+        nn.Linear(64, 2),
+    )
+
+
+def labels(rule: Rule, factors: Tensor) -> Tensor:
+    unit = {
+        name: factors[:, column] / (len(DATA.factor_values[name]) - 1)
+        for name, column in zip(FACTORS, COLUMNS, strict=True)
+    }
+    return rule.label(unit).long()
+
+
+def plant(name: str, seed: int) -> Planted:
+    """Draw images and train an ordinary classifier on the rule's labels."""
+    rule = RULES[name]
+    generator = torch.Generator().manual_seed(seed)
+    train, test = (
+        DATA.draw(n, correlated=rule.correlated, generator=generator) for n in (N_TRAIN, N_TEST)
+    )
+    inputs, test_inputs = DATA.sample(train), DATA.sample(test)
+    torch.manual_seed(seed)
+    classifier = train_classifier(new_classifier(), inputs, labels(rule, train), epochs=8)
+    return Planted(
+        inputs, test, test_inputs, classifier, accuracy(classifier, test_inputs, labels(rule, test))
+    )
+
+
+def interventional_effect(classifier: nn.Module, factors: Tensor, *, repeats: int = 8) -> Tensor:
+    """Mean change of the probability when one factor is drawn anew, `(n_factors,)`."""
+    generator = torch.Generator().manual_seed(0)
+    effects = []
+    with torch.no_grad():
+        before = classifier(DATA.sample(factors)).softmax(dim=1)[:, 1]
+        for column in COLUMNS:
+            changes = []
+            for _ in range(repeats):
+                changed = factors.clone()
+                changed[:, column] = DATA.draw(len(factors), generator=generator)[:, column]
+                after = classifier(DATA.sample(changed)).softmax(dim=1)[:, 1]
+                changes.append((after - before).abs().mean())
+            effects.append(torch.stack(changes).mean())
+    return torch.stack(effects)

@@ -1,0 +1,209 @@
+"""Planted rules: does the explanation name the factors that the classifier was made to use?
+
+Each classifier is explained through plain beta-VAE, beta-TCVAE and FactorVAE, which know nothing of
+it, and through the same trained by trimvae: prediction loss and sparsity penalty. Figures on 1,000
+held-out images:
+
+- hard share: of the attribution on latents whose best-matched factor (mutual information)
+  belongs to the rule;
+- soft share: each latent counts by the part of its information that is about the rule's factors;
+- AUROC: do factors of the rule get more of the attribution than the others?
+- rank correlation of factors' shares of the attribution with their shares of the interventional
+  effect; shares below a twentieth count as none, since their order is noise.
+
+Results are kept in --out, so that an interrupted run goes on; --job I N does every N-th.
+
+    python benchmarks/planted_rules/run.py --seeds 0 1 2
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
+
+import numpy as np
+import torch
+from rules import COLUMNS, DATA, FACTORS, RULES, Planted, interventional_effect, plant
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+from tables import spread, write
+
+from attributions import Sparsity
+from trimvae import VAE, explain, fit
+from trimvae.metrics import mig, mutual_information
+from trimvae.objectives import BetaTCVAE, BetaVAE, FactorVAE, Objective
+
+OBJECTIVES = ("beta-VAE (4)", "beta-TCVAE (6)", "FactorVAE (10)")
+FIGURES = (
+    "hard_share",
+    "soft_share",
+    "auroc",
+    "rank_correlation",
+    "effective_latents",
+    "agreement",
+    "mig",
+)
+LATENTS, EPOCHS, BATCH = 8, 12, 64
+PREDICTION_WEIGHT, SPARSITY = 20.0, 20.0
+
+
+def objective(name: str) -> Objective:
+    return {
+        "beta-VAE (4)": lambda: BetaVAE(4.0),
+        "beta-TCVAE (6)": lambda: BetaTCVAE(6.0),
+        "FactorVAE (10)": lambda: FactorVAE(10.0, width=128, depth=4, learning_rate=1e-3),
+    }[name]()
+
+
+def train(name: str, planted: Planted, seed: int, *, through: bool) -> VAE:
+    torch.manual_seed(seed)
+    vae = VAE.convolutional((1, 32, 32), LATENTS, channels=16, hidden=128)
+    fit(
+        vae,
+        planted.classifier if through else None,
+        planted.inputs,
+        objective=objective(name),
+        prediction_weight=PREDICTION_WEIGHT if through else 0.0,
+        penalties=[Sparsity(SPARSITY)] if through else [],
+        max_epochs=EPOCHS,
+        batch_size=BATCH,
+        learning_rate=2e-3,
+        seed=seed,
+        progress=False,
+    )
+    return vae
+
+
+def figures(vae: VAE, planted: Planted, rule: str) -> dict:
+    explanation = explain(vae, planted.classifier, planted.test_inputs, n_steps=32)
+    predicted = planted.classifier(planted.test_inputs).argmax(dim=1)
+    rows = explanation.attributions[torch.arange(len(predicted)), predicted].abs().numpy()
+    weights = rows.sum(axis=0) / rows.sum()
+    # The whole grid, so that independent latents have next to no information by chance.
+    factors = DATA.factors[:, COLUMNS].numpy()
+    with torch.no_grad():
+        codes = torch.cat(
+            [vae.encode(DATA.images_at(part)).mean for part in torch.arange(len(DATA)).split(512)]
+        ).numpy()
+    information = mutual_information(codes, factors).matrix
+    relevant = np.array([factor in RULES[rule].relevant for factor in FACTORS])
+    shares = information / information.sum(axis=1, keepdims=True).clip(1e-12)
+    by_factor = weights @ shares
+    effect = interventional_effect(planted.classifier, planted.test_factors[:500]).numpy()
+    return {
+        "hard_share": float(weights[relevant[information.argmax(axis=1)]].sum()),
+        "soft_share": float(by_factor[relevant].sum()),
+        "auroc": float(roc_auc_score(relevant, by_factor)),
+        "rank_correlation": rank_correlation(by_factor, effect),
+        "mig": mig(codes, factors),
+        "accuracy": planted.accuracy,
+        **{name: explanation.metrics[name] for name in ("effective_latents", "agreement")},
+        "reconstruction_error": explanation.metrics["reconstruction_error"],
+        "weights": weights.tolist(),
+        "information": information.tolist(),
+        "by_factor": by_factor.tolist(),
+        "effect": effect.tolist(),
+    }
+
+
+def rank_correlation(attributed: np.ndarray, effect: np.ndarray) -> float:
+    shares = [part / part.sum() for part in (attributed, effect)]
+    return float(spearmanr(*[np.where(part < 0.05, 0, part) for part in shares]).statistic)
+
+
+def key(*parts: object) -> str:
+    return "_".join("".join(c for c in str(part) if c.isalnum()) for part in parts)
+
+
+def run(rule: str, name: str, seed: int, *, through: bool, out: Path) -> dict:
+    planted = plant(rule, seed)
+    started = time.perf_counter()
+    # A plain VAE knows nothing of the rule: the same one serves wherever the data is the same.
+    data = rule if through else RULES[rule].correlated is not None
+    kept = out / f"{key(name, data, through, seed)}.safetensors"
+    if kept.exists():
+        vae = VAE.load(kept)
+    else:
+        vae = train(name, planted, seed, through=through)
+        vae.save(kept)
+    seconds = time.perf_counter() - started
+    return {**figures(vae, planted, rule), "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/planted_rules"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--table", action="store_true", help="only write the tables")
+    parser.add_argument("--job", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    index, jobs = arguments.job
+    # Plain VAEs that are shared between rules stay in one process: they are split by objective.
+    plan = [
+        (seed, name, through, rule)
+        for seed, name in itertools.product(arguments.seeds, OBJECTIVES)
+        for through in (True, False)
+        for rule in RULES
+    ]
+    groups = list(itertools.product(arguments.seeds, OBJECTIVES))
+    for seed, name, through, rule in [] if arguments.table else plan:
+        if groups.index((seed, name)) % jobs != index:
+            continue
+        path = arguments.out / f"{key(rule, name, through, seed)}.json"
+        if path.exists():
+            continue
+        result = run(rule, name, seed, through=through, out=arguments.out)
+        path.write_text(json.dumps(result))
+        shown = {figure: round(result[figure], 3) for figure in FIGURES}
+        print(seed, name, through, rule, shown, round(result["seconds"]), flush=True)
+    if jobs == 1:
+        tabulate(arguments)
+
+
+def tabulate(arguments: argparse.Namespace) -> None:
+    """Write the tables from the results in --out: all rules together, then each."""
+    rows, by_rule = {}, {}
+    for name, through in itertools.product(OBJECTIVES, (False, True)):
+        title = f"{name}, {'trimvae' if through else 'plain'}"
+        found = {
+            rule: [
+                json.loads(path.read_text())
+                for seed in arguments.seeds
+                if (path := arguments.out / f"{key(rule, name, through, seed)}.json").exists()
+            ]
+            for rule in RULES
+        }
+        results = [result for some in found.values() for result in some]
+        if not results:
+            continue
+        rows[title] = {
+            figure.replace("_", " "): spread([result[figure] for result in results])
+            for figure in FIGURES
+        } | {"runs": str(len(results))}
+        for rule, some in found.items():
+            if some:
+                by_rule[f"{rule}; {title}"] = {
+                    figure.replace("_", " "): spread([result[figure] for result in some])
+                    for figure in FIGURES[:6]
+                } | {"classifier": f"{statistics.mean(r['accuracy'] for r in some):.3f}"}
+    seeds = " ".join(map(str, arguments.seeds))
+    note = (
+        f"32x32 sprites of four factors, {LATENTS} latents, {EPOCHS} epochs of 16,000 images, "
+        f"prediction weight {PREDICTION_WEIGHT:g}, `Sparsity({SPARSITY:g})`, seeds {seeds}. "
+        f"`python benchmarks/planted_rules/run.py --seeds {seeds}`"
+    )
+    write("planted_rules", f"Mean ± deviation over rules and seeds. {note}", rows, "code")
+    write("planted_rules_each", f"Mean ± deviation over seeds. {note}", by_rule, "rule; code")
+
+
+if __name__ == "__main__":
+    main()
