@@ -4,17 +4,31 @@ from attributions import Monotonicity, Sparsity
 from trimvae.evaluation import Evaluation, evaluate
 from trimvae.explaining import explain
 from trimvae.explanation import Explanation
-from trimvae.objectives import BetaVAE
+from trimvae.objectives import (
+    DIPVAE,
+    BetaTCVAE,
+    BetaVAE,
+    CapacityVAE,
+    FactorVAE,
+    Perceptual,
+    Ramp,
+)
 from trimvae.training import VAETraining, fit
 from trimvae.traversals import Traversal, traverse
 from trimvae.vae import VAE
 
 __all__ = [
+    "DIPVAE",
     "VAE",
+    "BetaTCVAE",
     "BetaVAE",
+    "CapacityVAE",
     "Evaluation",
     "Explanation",
+    "FactorVAE",
     "Monotonicity",
+    "Perceptual",
+    "Ramp",
     "Sparsity",
     "Traversal",
     "VAETraining",

@@ -8,18 +8,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from attributions import Monotonicity, Penalty, Sparsity
 from attributions.code_penalties import CodePenalty, penalty_named
 from attributions.methods import method_named
 from trimvae import demo as demonstration
 from trimvae import runs
-from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder
+from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder, split, sprites
 from trimvae.evaluation import evaluate
 from trimvae.explaining import explain, versions
 from trimvae.explanation import Explanation
 from trimvae.files import write_json, write_text
-from trimvae.objectives import BetaVAE
+from trimvae.objectives import Perceptual, decomposition, objective_named
 from trimvae.training import fit
 from trimvae.vae import VAE
 
@@ -47,8 +48,8 @@ Preprocess = Annotated[
 DataOption = Annotated[
     str,
     typer.Option(
-        help="digits; fashion; fashion:FOLDER of idx files; FILE.npz with `inputs`; or a folder "
-        "with one subfolder of images per class."
+        help="digits; sprites; fashion; fashion:FOLDER of idx files; FILE.npz with `inputs`; or a "
+        "folder with one subfolder of images per class."
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="Folder that train or demo wrote.")]
@@ -96,7 +97,28 @@ def train(
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 3e-3,
-    beta: Annotated[float, typer.Option(help="Weight of the KL term.")] = 1.0,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="vae, betavae, capacity, factorvae, btcvae, dipvae1 or dipvae2: what the VAE "
+            "minimises beside prediction loss and penalties."
+        ),
+    ] = "vae",
+    weight: Annotated[
+        float | None,
+        typer.Option(help="The objective's own weight (beta, gamma, nats of capacity ...)."),
+    ] = None,
+    warm_up: Annotated[
+        int | None, typer.Option(help="Steps over which that weight grows; at once without.")
+    ] = None,
+    perceptual: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of a layer of the classifier whose features the reconstruction must keep, "
+            "too. Repeat for several."
+        ),
+    ] = None,
+    perceptual_weight: Annotated[float, typer.Option(help="Weight of those features.")] = 100.0,
     likelihood: Annotated[str, typer.Option(help="auto, bernoulli, gaussian or laplace.")] = "auto",
     prediction_weight: Annotated[float, typer.Option(help="Weight of the prediction loss.")] = 20.0,
     sparsity: Annotated[float, typer.Option(help="Weight of the sparsity penalty.")] = 6.0,
@@ -126,8 +148,19 @@ def train(
     if classifier is None:
         _fail("`--classifier` must be given. Got none. Write e.g. --classifier my_model.py:load.")
     penalties = _penalties(sparsity, monotonicity, penalty or [])
+    minimised = objective_named(objective, weight, warm_up=warm_up)
     predictor, preprocessing = _load(classifier), _load(preprocess)
     parts = _read_data(data, seed, grey)
+    if perceptual:
+        if not isinstance(predictor, nn.Module):
+            _fail("`--perceptual` must name layers of an nn.Module. Got a plain function.")
+        minimised = Perceptual(
+            predictor,
+            perceptual,
+            weight=perceptual_weight,
+            objective=minimised,
+            preprocess=preprocessing,
+        )
     folder = runs.create(out, overwrite=overwrite, resume=resume)
     configuration = {
         "command": "train",
@@ -146,7 +179,7 @@ def train(
         predictor,
         parts.train_inputs,
         validation=parts.test_inputs,
-        objective=BetaVAE(beta),
+        objective=minimised,
         prediction_weight=prediction_weight,
         penalties=penalties,
         max_epochs=epochs,
@@ -170,7 +203,12 @@ def train(
         preprocessing,
         parts.test_inputs[:1000],
     )
-    write_json(folder / "metrics.json", explanation.metrics)
+    parts_of_kl = _decomposition(vae, parts.train_inputs, seed)
+    write_json(folder / "metrics.json", {**explanation.metrics, **parts_of_kl})
+    console.print(
+        "code: " + ", ".join(f"{name} {value:.3g}" for name, value in parts_of_kl.items()),
+        highlight=False,
+    )
     _say_written(folder, f"Next: trimvae explain {folder} --examples 20")
 
 
@@ -255,7 +293,11 @@ _RECORDED = (
     "epochs",
     "batch_size",
     "learning_rate",
-    "beta",
+    "objective",
+    "weight",
+    "warm_up",
+    "perceptual",
+    "perceptual_weight",
     "likelihood",
     "prediction_weight",
     "sparsity",
@@ -312,6 +354,10 @@ def _first(labels: Tensor | None, count: int) -> Tensor | None:
 def _read_data(name: str, seed: int, grey: bool) -> Split:
     if name == "digits":
         return digits()
+    if name == "sprites":
+        data = sprites(size=32)
+        images = data.sample(data.draw(20_000, generator=torch.Generator().manual_seed(seed)))
+        return split(images, seed=seed)
     if name.split(":")[0] == "fashion":
         folder = name.partition(":")[2]
         return fashion_mnist(folder or None)
@@ -329,6 +375,19 @@ def _new_vae(inputs: Tensor, latent_size: int, likelihood: str) -> VAE:
     if len(shape) == 3 and min(shape[1:]) >= 28:
         return VAE.convolutional(shape, latent_size, likelihood=likelihood)  # type: ignore[arg-type]
     return VAE.dense(shape, latent_size, likelihood=likelihood)  # type: ignore[arg-type]
+
+
+def _decomposition(vae: VAE, inputs: Tensor, seed: int) -> dict[str, float]:
+    """The KL's three parts, in nats: 10,000 points against the whole training set."""
+    device = next(vae.parameters()).device
+    with torch.no_grad():
+        posteriors = [vae.encode(part.to(device)) for part in inputs.split(512)]
+    whole = Normal(
+        torch.cat([one.mean for one in posteriors]), torch.cat([one.stddev for one in posteriors])
+    )
+    generator = torch.Generator(device=device).manual_seed(seed)
+    parts = decomposition(whole, vae.prior, generator=generator)
+    return {name: value.item() for name, value in parts._asdict().items()}
 
 
 def _open(

@@ -4,9 +4,11 @@
 really uses is measured by rendering images again with one factor changed.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,6 +68,7 @@ def labels(rule: Rule, factors: Tensor) -> Tensor:
     return rule.label(unit).long()
 
 
+@functools.lru_cache(maxsize=len(RULES))
 def plant(name: str, seed: int) -> Planted:
     """Draw images and train an ordinary classifier on the rule's labels."""
     rule = RULES[name]
@@ -96,3 +99,27 @@ def interventional_effect(classifier: nn.Module, factors: Tensor, *, repeats: in
                 changes.append((after - before).abs().mean())
             effects.append(torch.stack(changes).mean())
     return torch.stack(effects)
+
+
+def sensitivity(
+    encode: Callable[[Tensor], Tensor], *, n: int = 1000, repeats: int = 2
+) -> np.ndarray:
+    """How much of each latent's variance each factor takes part in, `(latents, n_factors)`.
+
+    Sobol's total-effect indices, scaled to sum to 1 for each latent: half the mean squared change
+    of the latent when the image is rendered again with one factor drawn anew.
+    """
+    generator = torch.Generator().manual_seed(0)
+    factors = DATA.draw(n, generator=generator)
+    changes = []
+    with torch.no_grad():
+        before = encode(DATA.sample(factors))
+        for column in COLUMNS:
+            squares = []
+            for _ in range(repeats):
+                changed = factors.clone()
+                changed[:, column] = DATA.draw(n, generator=generator)[:, column]
+                squares.append((encode(DATA.sample(changed)) - before).square().mean(dim=0))
+            changes.append(torch.stack(squares).mean(dim=0))
+    indices = torch.stack(changes, dim=1).numpy()
+    return indices / indices.sum(axis=1, keepdims=True).clip(1e-12)

@@ -90,6 +90,46 @@ def test_train_explain_and_evaluate_from_the_folder_alone(folder, monkeypatch):
     assert "agreement" in json.loads((elsewhere / "evaluation.json").read_text())["metrics"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("vae",),
+        ("betavae", "--weight", "2", "--warm-up", "3"),
+        ("capacity", "--weight", "5", "--warm-up", "3"),
+        ("factorvae", "--weight", "3"),
+        ("btcvae", "--weight", "6.4"),
+        ("dipvae1",),
+        ("dipvae2", "--weight", "5"),
+    ],
+    ids=lambda options: options[0],
+)
+def test_every_objective_trains_and_reports_the_parts_of_the_kl(folder, options):
+    result = train("--objective", *options)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    parts = ("mutual_information", "total_correlation", "dimension_wise_kl")
+    assert metrics["mutual_information"] <= np.log(80) + 1e-3
+    assert all(part in metrics for part in parts)
+    history = json.loads((folder / "run" / "history.json").read_text())
+    assert all(part in history[-1] for part in parts)
+    configuration = json.loads((folder / "run" / "configuration.json").read_text())
+    assert configuration["objective"] == options[0]
+
+
+def test_features_of_the_classifier_join_the_reconstruction(folder):
+    result = train("--perceptual", "0", "--perceptual-weight", "10", "--objective", "btcvae")
+    assert result.exit_code == 0, result.output
+    history = json.loads((folder / "run" / "history.json").read_text())
+    assert "perceptual" in history[-1]
+
+
+def test_unknown_objectives_and_layers_are_named(folder):
+    with pytest.raises(ValueError, match="`objective` must be one of vae, betavae"):
+        train("--objective", "gan")
+    with pytest.raises(ValueError, match="`layers` must name submodules"):
+        train("--perceptual", "conv7")
+
+
 def test_a_folder_of_grey_images_is_read_and_explained(folder):
     image = pytest.importorskip("PIL.Image")
     for name, shade in {"dark": 50, "light": 200}.items():

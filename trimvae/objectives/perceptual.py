@@ -7,7 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from attributions.predictors import call_frozen
-from trimvae.objectives.base import Loss, Objective, Pass, check_weights
+from trimvae.objectives.base import (
+    Loss,
+    Objective,
+    Pass,
+    Weight,
+    check_weights,
+    weight_at,
+)
 from trimvae.objectives.family import BetaVAE
 
 
@@ -77,7 +84,8 @@ class Perceptual:
         network: Takes the inputs, maybe behind `preprocess`. It is not moved: have it where the
             VAE is trained.
         layers: Names of submodules.
-        weight: $w$.
+        weight: $w$, a number or a `Ramp`: at the start of training, where reconstructions are far
+            from any image, features may be farther still.
         objective: Any other; the plain VAE without it.
         preprocess: Applied to inputs and reconstructions first.
 
@@ -90,7 +98,7 @@ class Perceptual:
         network: nn.Module,
         layers: Sequence[str],
         *,
-        weight: float = 100.0,
+        weight: Weight = 100.0,
         objective: Objective | None = None,
         preprocess: Any = None,
     ) -> None:
@@ -115,7 +123,8 @@ class Perceptual:
                 for got, want in zip(found, wanted, strict=True)
             ]
         ).sum()
-        return Loss(total + self.weight * distance, {**terms, "perceptual": distance})
+        weight = weight_at(self.weight, batch.step)
+        return Loss(total + weight * distance, {**terms, "perceptual": distance})
 
     def __repr__(self) -> str:
         """As one would write it."""

@@ -1,0 +1,20 @@
+"""beta-VAE with warm-up: a heavier KL term, reached over the first 100 steps.
+
+python examples/objectives/beta_vae.py
+"""
+
+from small_run import PARTS, images_and_classifier, train
+
+from trimvae.objectives import BetaVAE, Ramp
+
+
+def main() -> None:
+    images, classifier = images_and_classifier()
+    _, plain = train(BetaVAE(), images, classifier)
+    _, heavy = train(BetaVAE(Ramp(8.0, steps=100)), images, classifier)
+    assert heavy["kl"] < plain["kl"]
+    assert all(part in heavy for part in PARTS)
+
+
+if __name__ == "__main__":
+    main()
