@@ -188,3 +188,107 @@ def interventional_robustness_loop(codes, factors, quantile: float) -> float:
             robust.append(1 - sum(moved) / len(moved) / largest[j])
         scores.append(max(robust))
     return sum(s * w for s, w in zip(scores, largest, strict=True)) / sum(largest)
+
+
+def axis_alignment_loop(matrix) -> float:
+    scores = []
+    for column in zip(*matrix, strict=True):
+        best = max(column)
+        scores.append(max(0.0, best - (sum(column) - best)) / best)
+    return sum(scores) / len(scores)
+
+
+def dci_from_importance(importance) -> tuple[float, float]:
+    """Disentanglement and completeness of an importance matrix, entry by entry."""
+
+    def one_sided(rows) -> float:
+        total = sum(map(sum, rows))
+        score = 0.0
+        for row in rows:
+            shares = [value / sum(row) for value in row]
+            entropy = -sum(p * math.log(p) for p in shares if p > 0) / math.log(len(row))
+            score += sum(row) / total * (1 - entropy)
+        return score
+
+    return one_sided(importance), one_sided(
+        [list(column) for column in zip(*importance, strict=True)]
+    )
+
+
+def group_of(factors, k: int, level, generator, size: int) -> list[int]:
+    rows = [row for row, levels in enumerate(factors) if levels[k] == level]
+    return [rows[i] for i in generator.integers(len(rows), size=size)]
+
+
+def factor_vae_loop(codes, factors, votes: int, seed: int) -> float:
+    """One vote at a time: which latent varies least, relative to its variance over all codes?"""
+    import numpy as np
+
+    codes, generator = np.asarray(codes), np.random.default_rng(seed)
+    overall = codes.var(axis=0, ddof=1)
+    counts: dict[int, dict[int, int]] = {}
+    results = []
+    for _ in range(2 * votes):
+        k = int(generator.integers(len(factors[0])))
+        level = factors[int(generator.integers(len(factors)))][k]
+        rows = group_of(factors, k, level, generator, 64)
+        results.append((int((codes[rows].var(axis=0, ddof=1) / overall).argmin()), k))
+    for latent, k in results[:votes]:
+        counts.setdefault(latent, {}).setdefault(k, 0)
+        counts[latent][k] += 1
+    majority = {latent: max(of, key=of.get) for latent, of in counts.items()}
+    return sum(majority.get(latent) == k for latent, k in results[votes:]) / votes
+
+
+def higgins_loop(codes, factors, points: int, seed: int) -> float:
+    """One point at a time: the mean difference of 64 pairs that share a factor."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    codes, generator = np.asarray(codes), np.random.default_rng(seed)
+    features, chosen = [], []
+    for _ in range(2 * points):
+        k = int(generator.integers(len(factors[0])))
+        differences = []
+        for _ in range(64):
+            left = int(generator.integers(len(factors)))
+            (right,) = group_of(factors, k, factors[left][k], generator, 1)
+            differences.append(abs(codes[left] - codes[right]))
+        features.append(sum(differences) / 64)
+        chosen.append(k)
+    model = LogisticRegression(max_iter=1000).fit(features[:points], chosen[:points])
+    return model.score(features[points:], chosen[points:])
+
+
+def area_under_curve(scores, positive) -> float:
+    """Share of pairs of a positive and a negative that are in order; ties count half."""
+    ups = [s for s, p in zip(scores, positive, strict=True) if p]
+    downs = [s for s, p in zip(scores, positive, strict=True) if not p]
+    order = sum((u > d) + 0.5 * (u == d) for u in ups for d in downs)
+    return order / (len(ups) * len(downs))
+
+
+def udr_loop(codes, ranks) -> list[float]:
+    """Spearman correlations latent by latent; the median over the other models."""
+    import statistics
+
+    def correlation(left, right) -> float:
+        n = len(left)
+        a, b = ranks(left), ranks(right)
+        ma, mb = sum(a) / n, sum(b) / n
+        covariance = sum((x - ma) * (y - mb) for x, y in zip(a, b, strict=True))
+        return abs(covariance) / math.sqrt(
+            sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b)
+        )
+
+    def similarity(left, right) -> float:
+        table = [[correlation(a, b) for b in right] for a in left]
+        rows = sum(max(row) ** 2 / sum(row) for row in table)
+        columns = sum(max(column) ** 2 / sum(column) for column in zip(*table, strict=True))
+        return (rows + columns) / (len(left) + len(right))
+
+    columns = [list(zip(*code, strict=True)) for code in codes]
+    return [
+        statistics.median(similarity(one, other) for other in columns if other is not one)
+        for one in columns
+    ]

@@ -13,7 +13,8 @@ from trimvae.objectives import (
     Perceptual,
     Ramp,
 )
-from trimvae.training import VAETraining, fit
+from trimvae.training import fit
+from trimvae.training_module import VAETraining
 from trimvae.traversals import Traversal, traverse
 from trimvae.vae import VAE
 

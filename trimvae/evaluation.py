@@ -31,7 +31,7 @@ from trimvae.baselines import NamedBaseline
 from trimvae.explaining import explain
 from trimvae.explanation import Explanation
 from trimvae.loading import Data, inputs_of, loader
-from trimvae.training import Task
+from trimvae.training_module import Task
 
 # Latents live on a scale of 1: a perturbation that a reader would call small.
 _RADIUS = 0.2

@@ -18,7 +18,7 @@ from attributions.predictors import Function, check_predictor, predict_in_batche
 from attributions.trim import Explained
 from trimvae.baselines import NamedBaseline, baselines_named
 from trimvae.explanation import Explanation, check_names
-from trimvae.training import Task
+from trimvae.training_module import Task
 from trimvae.vae import VAE
 
 

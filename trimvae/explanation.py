@@ -24,7 +24,7 @@ from attributions.codes import Code, Decoder, held_in_eval_mode
 from attributions.measures import decisions
 from attributions.predictors import Function
 from trimvae.files import read_tensors, write_tensors
-from trimvae.training import Task
+from trimvae.training_module import Task
 from trimvae.traversals import Traversal, plot_traversals, traverse
 
 if TYPE_CHECKING:

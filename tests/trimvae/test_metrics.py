@@ -3,7 +3,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from scipy.stats import rankdata
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
@@ -151,6 +153,45 @@ def test_dci_by_the_exact_protocol_is_that_of_boosted_trees(factors, noise):
     ]
     weights = importance.sum(axis=1) / importance.sum()
     assert found.disentanglement == pytest.approx((1 - np.array(entropies)) @ weights, abs=0.03)
+
+
+def test_aam_and_the_scores_of_dci_are_the_loops(factors, noise):
+    codes = factors + noise
+    matrix = reference.information_matrix_loop(codes.tolist(), factors.tolist())
+    assert metrics.aam(codes, factors) == pytest.approx(reference.axis_alignment_loop(matrix))
+    found = metrics.dci(codes, factors)
+    expected = reference.dci_from_importance(found.importance.tolist())
+    assert found[:2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_votes_and_pairs_agree_with_the_loops_within_sampling_error(factors, noise):
+    codes = (factors @ np.array([[1, 0.8, 0], [0, 1, 0.5], [0.6, 0, 1]]) + 2 * noise)[:500]
+    levels = factors[:500]
+    votes = metrics.factor_vae_metric(codes, levels, n_train=2000, n_test=2000)
+    assert 0.5 < votes < 0.98
+    assert votes == pytest.approx(
+        reference.factor_vae_loop(codes, levels.tolist(), 600, seed=1), abs=0.05
+    )
+    pairs = metrics.higgins_metric(codes, levels, n_train=2000, n_test=2000)
+    assert pairs == pytest.approx(
+        reference.higgins_loop(codes, levels.tolist(), 150, seed=1), abs=0.09
+    )
+
+
+def test_explicitness_is_the_mean_area_under_the_curve(factors, noise):
+    codes, levels = (factors + noise)[:300, :2], factors[:300, :1] > 2
+    order = np.random.default_rng(0).permutation(300)
+    train, test = order[100:], order[:100]
+    model = LogisticRegression(max_iter=1000).fit(codes[train], levels[train, 0])
+    area = reference.area_under_curve(model.decision_function(codes[test]), levels[test, 0])
+    assert metrics.explicitness(codes, levels.astype(int)) == pytest.approx(2 * area - 1, abs=0.02)
+
+
+def test_udr_is_the_loop(noise):
+    codes = [noise[:60, :2], (noise @ rotated(np.eye(3)))[:60], noise[:60, [2, 0]]]
+    expected = reference.udr_loop([code.tolist() for code in codes], rankdata)
+    found = metrics.udr(codes, [np.ones(code.shape[1]) for code in codes])
+    np.testing.assert_allclose(found, expected)
 
 
 def test_irs_and_mcc_are_the_loops(factors, noise):

@@ -22,6 +22,7 @@ from trimvae.loading import EpochBatches, mix
 
 ROOT = Path(__file__).parents[2]
 QUIET = {"progress": False}
+KL_PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
 
 def small_vae(seed: int = 0, latent_size: int = 3) -> VAE:
@@ -67,6 +68,9 @@ def test_the_loss_falls_and_every_term_is_reported_by_name(table, predictor):
         "validation_kl",
         "validation_prediction",
         "validation_agreement",
+        "mutual_information",
+        "total_correlation",
+        "dimension_wise_kl",
     }
 
 
@@ -376,7 +380,7 @@ def test_penalties_see_the_residual_held_fixed_when_asked(table, predictor):
 
 def test_a_plain_vae_needs_no_predictor(table):
     history = fit(small_vae(), None, table, prediction_weight=0, max_epochs=1, **QUIET)
-    assert set(history[0]) == {"loss", "reconstruction", "kl"}
+    assert set(history[0]) == {"loss", "reconstruction", "kl", *KL_PARTS}
 
 
 def test_the_module_runs_under_a_trainer_of_ones_own(table, predictor):
