@@ -69,14 +69,16 @@ def fit(
         vae: To be trained.
         predictor: To be explained, see `attributions.Trim`; None for a plain VAE (then with
             `prediction_weight=0`).
-        data: Tensor `(n, *event)`, Dataset or DataLoader of inputs (of a tuple the first).
+        data: Tensor `(n, *event)`, Dataset or DataLoader of inputs (of a tuple the first; an
+            `IVAE` takes its contexts from the second), or a `trimvae.data.FactorData`.
         validation: The same, held out; measured after every epoch.
         objective: What the VAE minimises; `BetaVAE()` without it.
         prediction_weight: Weight of the prediction loss.
         penalties: Such as `Sparsity()` and `Monotonicity()`, those of
             `attributions.code_penalties`, or their names for their defaults.
         max_epochs: Passes over the data.
-        batch_size: Examples per step and process, where `data` is no DataLoader.
+        batch_size: Examples per step and process, where `data` is no DataLoader; `FactorVAE`
+            reads as many again for its discriminator.
         learning_rate: Adam's, at the peak of the schedule.
         schedule: `"one_cycle"` over the whole run, or `"constant"`, as in the papers.
         preprocess: Between decoder and predictor.

@@ -46,9 +46,10 @@ from rules import (
 )
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
-from tables import spread, write
+from tables import TABLES, spread, write
 
 from attributions import GroupSparsity
+from attributions.heatmaps import PALETTE, new_figure
 from trimvae import VAE, explain, fit
 from trimvae.metrics import mig, mutual_information
 from trimvae.objectives import BetaTCVAE, BetaVAE, FactorVAE, Objective
@@ -218,8 +219,44 @@ def tabulate(arguments: argparse.Namespace) -> None:
         f"seeds {seeds}. "
         f"`python benchmarks/planted_rules/run.py --seeds {seeds}`"
     )
+    draw(arguments)
     write("planted_rules", f"Mean ± deviation over rules and seeds. {note}", rows, "code")
     write("planted_rules_each", f"Mean ± deviation over seeds. {note}", by_rule, "rule; code")
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    """What the classifier uses, and what explanations say: shares of the factors, rule by rule."""
+    figure = new_figure(12, 3.4)
+    places = np.arange(len(FACTORS))
+    for axes, rule in zip(figure.subplots(1, len(RULES), sharey=True), RULES, strict=True):
+        shares: dict[str, list[np.ndarray]] = {
+            "used by the classifier": [],
+            "plain": [],
+            "trimvae": [],
+        }
+        for seed, name, through in itertools.product(arguments.seeds, OBJECTIVES, (False, True)):
+            path = arguments.out / f"{key(rule, name, through, seed)}.json"
+            if path.exists():
+                result = json.loads(path.read_text())
+                shares["trimvae" if through else "plain"].append(np.array(result["by_factor"]))
+                effect = np.array(result["effect"])
+                shares["used by the classifier"].append(effect / effect.sum())
+        for index, (label, rows) in enumerate(shares.items()):
+            axes.bar(
+                places + 0.27 * (index - 1),
+                np.mean(rows, axis=0),
+                0.25,
+                yerr=np.std(rows, axis=0),
+                error_kw={"elinewidth": 0.8, "ecolor": "0.3"},
+                color=("0.6", *PALETTE)[index],
+                label=label,
+            )
+        axes.set_xticks(places, FACTORS)
+        axes.set_title(rule)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("share")
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.savefig(TABLES.parent / "images" / "planted_rules.png", dpi=150)
 
 
 if __name__ == "__main__":
