@@ -5,9 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from trimvae import runs
+from trimvae import cli, runs
 from trimvae.cli import app
 
 CLASSIFIER = """
@@ -114,6 +115,14 @@ def test_every_objective_trains_and_reports_the_parts_of_the_kl(folder, options)
     assert all(part in history[-1] for part in parts)
     configuration = json.loads((folder / "run" / "configuration.json").read_text())
     assert configuration["objective"] == options[0]
+
+
+def test_sprites_are_data_of_the_command_line():
+    parts = cli._read_data("sprites", seed=0, grey=False)
+    assert parts.train_inputs.shape == (16_000, 1, 32, 32)
+    assert parts.train_labels is None
+    again = cli._read_data("sprites", seed=0, grey=False)
+    assert torch.equal(parts.test_inputs, again.test_inputs)
 
 
 def test_features_of_the_classifier_join_the_reconstruction(folder):
