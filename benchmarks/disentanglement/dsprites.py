@@ -3,7 +3,7 @@
 The mean reconstruction error and KL of every epoch beside disvae's own training logs (Dubois et al.
 2019, https://github.com/YannDubs/disentangling-vae, folder results): same data geometry, network,
 batches of 64, learning rates and warm-up of 10,000 steps. 30 epochs (60 for FactorVAE) are a
-matter of hours on a GPU and of days on two cores; --epochs says how far to go.
+matter of hours on a GPU and of a day on two cores; --epochs says how far to go.
 
     python benchmarks/disentanglement/dsprites.py --epochs 1 --only vae btcvae
 """

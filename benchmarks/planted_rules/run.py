@@ -255,7 +255,7 @@ def draw(arguments: argparse.Namespace) -> None:
         axes.set_title(rule)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("share")
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.axes[2].legend(frameon=False, fontsize=8, loc="upper left")
     figure.savefig(TABLES.parent / "images" / "planted_rules.png", dpi=150)
 
 
