@@ -130,14 +130,16 @@ def sap(
     array, levels = check_pair(codes, factors, latents=2, samples=10)
     train, test = _parts(len(array), test_share, np.random.default_rng(seed))
     scores = np.zeros((array.shape[1], levels.shape[1]))
+    fitted, held_out = (np.ascontiguousarray(array[rows].T)[:, :, None] for rows in (train, test))
     for k, column in enumerate(levels.T):
-        for j, code in enumerate(array.T):
-            if is_continuous(column):
-                scores[j, k] = _squared_correlation(code, column)
-                continue
+        if is_continuous(column):
+            scores[:, k] = [_squared_correlation(code, column) for code in array.T]
+            continue
+        target, wanted = column[train], column[test]
+        for j in range(len(scores)):
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
-            machine.fit(code[train, None], column[train])
-            scores[j, k] = (machine.predict(code[test, None]) == column[test]).mean()
+            machine.fit(fitted[j], target)
+            scores[j, k] = (machine.predict(held_out[j]) == wanted).mean()
     ordered = np.sort(scores, axis=0)
     return float((ordered[-1] - ordered[-2]).mean())
 
