@@ -109,6 +109,8 @@ def fit(
         FloatingPointError: The loss became NaN or infinite.
 
     Examples:
+        >>> import torch
+        >>> from torch import nn
         >>> vae = VAE.dense(event_shape=(6,), latent_size=2, hidden=(8,))
         >>> history = fit(vae, nn.Linear(6, 3), torch.randn(64, 6), max_epochs=2, progress=False)
         >>> sorted(history[-1])

@@ -171,6 +171,7 @@ def covariance_penalties(posterior: Normal, moments: Moments = "II") -> tuple[Te
         ValueError: There is one example.
 
     Examples:
+        >>> import torch
         >>> means = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
         >>> off, on = covariance_penalties(Normal(means, torch.ones(4, 2)), "I")
         >>> off.item(), on.item()
