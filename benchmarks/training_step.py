@@ -18,9 +18,9 @@ import time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import lightning as L
 import torch
 from captum.attr import IntegratedGradients
+from clock import Clock
 from torch import nn
 from torch.distributions import kl_divergence
 from torch.nn import functional as F
@@ -82,19 +82,8 @@ def bare_loop(vae: VAE, predictor: nn.Module, images: torch.Tensor, *, captum: b
     return (time.perf_counter() - started) / (STEPS - WARM_UP)
 
 
-class Clock(L.Callback):
-    """Seconds a step after the warm-up, everything between the steps included."""
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, index):
-        """Start and stop."""
-        if index == WARM_UP - 1:
-            self.started = time.perf_counter()
-        elif index == STEPS - 1:
-            self.seconds = (time.perf_counter() - self.started) / (STEPS - WARM_UP)
-
-
 def through_fit(vae: VAE, predictor: nn.Module, images: torch.Tensor, variant: str) -> float:
-    clock = Clock()
+    clock = Clock(WARM_UP, STEPS)
     fit(
         vae,
         None if variant == "plain" else predictor,

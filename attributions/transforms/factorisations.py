@@ -1,12 +1,33 @@
 """PCA, ICA and NMF: fitted by scikit-learn, applied in torch."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attributions.transforms.base import Transform
 
 
-class PrincipalComponents(Transform):
+class _Factorisation(Transform):
+    """A transform whose arrays scikit-learn has fitted.
+
+    Args:
+        inputs: What they were fitted on.
+        prefix: Of the latents' names.
+        latent_size: How many there are.
+        exact: Whether decoding gives back every input.
+        **arrays: By the names of buffers.
+    """
+
+    def __init__(
+        self, inputs: Tensor, prefix: str, latent_size: int, *, exact: bool, **arrays: np.ndarray
+    ) -> None:
+        names = [f"{prefix}{index}" for index in range(latent_size)]
+        super().__init__(inputs.shape[1:], names, torch.arange(latent_size), names, exact=exact)
+        for name, values in arrays.items():
+            self.register_buffer(name, torch.as_tensor(values).to(inputs))
+
+
+class PrincipalComponents(_Factorisation):
     """PCA: fitted by scikit-learn, applied in torch. Lossy unless all components are kept.
 
     Latents are whitened (unit variance on the fitted data), so that the origin and one unit mean
@@ -29,20 +50,15 @@ class PrincipalComponents(Transform):
 
         flat = _fit_matrix(inputs, latent_size)
         fitted = PCA(latent_size, svd_solver="full").fit(flat.double().cpu().numpy())
-        names = [f"pc{index}" for index in range(latent_size)]
         super().__init__(
-            inputs.shape[1:],
-            names,
-            torch.arange(latent_size),
-            names,
+            inputs,
+            "pc",
+            latent_size,
             exact=latent_size == flat.shape[1],
+            mean=fitted.mean_,
+            components=fitted.components_,
+            scale=fitted.explained_variance_.clip(1e-12) ** 0.5,
         )
-        for name, values in (
-            ("mean", fitted.mean_),
-            ("components", fitted.components_),
-            ("scale", fitted.explained_variance_.clip(1e-12) ** 0.5),
-        ):
-            self.register_buffer(name, torch.as_tensor(values).to(inputs))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Whitened scores."""
@@ -55,7 +71,7 @@ class PrincipalComponents(Transform):
         return flat.unflatten(1, self.event_shape)
 
 
-class IndependentComponents(Transform):
+class IndependentComponents(_Factorisation):
     """Linear ICA: fitted by scikit-learn's FastICA, applied in torch. Exact if all are kept.
 
     Latents have unit variance on the fitted data and are as independent as a linear map can make
@@ -94,20 +110,15 @@ class IndependentComponents(Transform):
         fitted = FastICA(
             latent_size, whiten="unit-variance", max_iter=max_iter, random_state=seed
         ).fit(flat.double().cpu().numpy())
-        names = [f"ic{index}" for index in range(latent_size)]
         super().__init__(
-            inputs.shape[1:],
-            names,
-            torch.arange(latent_size),
-            names,
+            inputs,
+            "ic",
+            latent_size,
             exact=latent_size == flat.shape[1],
+            mean=fitted.mean_,
+            unmixing=fitted.components_,
+            mixing=fitted.mixing_,
         )
-        for name, values in (
-            ("mean", fitted.mean_),
-            ("unmixing", fitted.components_),
-            ("mixing", fitted.mixing_),
-        ):
-            self.register_buffer(name, torch.as_tensor(values).to(inputs))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Sources of the centred inputs."""
@@ -119,7 +130,7 @@ class IndependentComponents(Transform):
         return (self.mean + latents @ self.mixing.T).unflatten(1, self.event_shape)
 
 
-class NonNegativeParts(Transform):
+class NonNegativeParts(_Factorisation):
     """NMF: inputs as sums of parts; fitted by scikit-learn, applied in torch. Lossy.
 
     Encoding solves the non-negative least-squares problem of the fixed parts, for the whole batch
@@ -151,9 +162,7 @@ class NonNegativeParts(Transform):
             )
         fitted = NMF(latent_size, init="nndsvda", max_iter=1000, random_state=seed, tol=1e-4)
         fitted.fit(flat.double().cpu().numpy())
-        names = [f"part{index}" for index in range(latent_size)]
-        super().__init__(inputs.shape[1:], names, torch.arange(latent_size), names, exact=False)
-        self.register_buffer("components", torch.as_tensor(fitted.components_).to(inputs))
+        super().__init__(inputs, "part", latent_size, exact=False, components=fitted.components_)
 
     def encode(self, inputs: Tensor, *, steps: int = 500) -> Tensor:
         """Non-negative least squares on the parts."""

@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
 
-import lightning as L
 import torch
+from clock import Clock
 from tables import write
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
@@ -86,19 +87,8 @@ def bare(name: str, vae: VAE, images: Tensor) -> float:
     return (time.perf_counter() - started) / (STEPS - WARM_UP)
 
 
-class Clock(L.Callback):
-    """Seconds a step after the warm-up, everything between the steps included."""
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, index):
-        """Start and stop."""
-        if index == WARM_UP - 1:
-            self.started = time.perf_counter()
-        elif index == STEPS - 1:
-            self.seconds = (time.perf_counter() - self.started) / (STEPS - WARM_UP)
-
-
 def ours(objective: Objective, vae: VAE, images: Tensor) -> float:
-    clock = Clock()
+    clock = Clock(WARM_UP, STEPS)
     fit(
         vae,
         None,

@@ -87,26 +87,15 @@ def plant(name: str, seed: int) -> Planted:
     )
 
 
-def interventional_effect(classifier: nn.Module, factors: Tensor, *, repeats: int = 8) -> Tensor:
+def interventional_effect(classifier: nn.Module, factors: Tensor) -> Tensor:
     """Mean change of the probability when one factor is drawn anew, `(n_factors,)`."""
     generator = torch.Generator().manual_seed(0)
-    effects = []
-    with torch.no_grad():
-        before = classifier(DATA.sample(factors)).softmax(dim=1)[:, 1]
-        for column in COLUMNS:
-            changes = []
-            for _ in range(repeats):
-                changed = factors.clone()
-                changed[:, column] = DATA.draw(len(factors), generator=generator)[:, column]
-                after = classifier(DATA.sample(changed)).softmax(dim=1)[:, 1]
-                changes.append((after - before).abs().mean())
-            effects.append(torch.stack(changes).mean())
-    return torch.stack(effects)
+    return _changes(
+        lambda images: classifier(images).softmax(dim=1)[:, 1], Tensor.abs, factors, 8, generator
+    )
 
 
-def sensitivity(
-    encode: Callable[[Tensor], Tensor], *, n: int = 1000, repeats: int = 2
-) -> np.ndarray:
+def sensitivity(encode: Callable[[Tensor], Tensor], *, n: int = 1000) -> np.ndarray:
     """How much of each latent's variance each factor takes part in, `(latents, n_factors)`.
 
     Sobol's total-effect indices, scaled to sum to 1 for each latent: half the mean squared change
@@ -114,15 +103,26 @@ def sensitivity(
     """
     generator = torch.Generator().manual_seed(0)
     factors = DATA.draw(n, generator=generator)
+    indices = _changes(encode, Tensor.square, factors, 2, generator).T.numpy()
+    return indices / indices.sum(axis=1, keepdims=True).clip(1e-12)
+
+
+def _changes(
+    function: Callable[[Tensor], Tensor],
+    size: Callable[[Tensor], Tensor],
+    factors: Tensor,
+    repeats: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Mean size of a function's change when one factor is drawn anew, `(n_factors, *outputs)`."""
     changes = []
     with torch.no_grad():
-        before = encode(DATA.sample(factors))
+        before = function(DATA.sample(factors))
         for column in COLUMNS:
-            squares = []
+            of_column = []
             for _ in range(repeats):
                 changed = factors.clone()
-                changed[:, column] = DATA.draw(n, generator=generator)[:, column]
-                squares.append((encode(DATA.sample(changed)) - before).square().mean(dim=0))
-            changes.append(torch.stack(squares).mean(dim=0))
-    indices = torch.stack(changes, dim=1).numpy()
-    return indices / indices.sum(axis=1, keepdims=True).clip(1e-12)
+                changed[:, column] = DATA.draw(len(factors), generator=generator)[:, column]
+                of_column.append(size(function(DATA.sample(changed)) - before).mean(dim=0))
+            changes.append(torch.stack(of_column).mean(dim=0))
+    return torch.stack(changes)

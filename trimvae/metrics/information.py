@@ -4,9 +4,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from trimvae.metrics.checks import Array, as_array, check_pair, levels_of
+from trimvae.metrics.checks import Array, as_array, check_codes, check_pair, levels_of
 
 Binning = Literal["equal_width", "quantile"]
 
@@ -118,7 +117,7 @@ def mig(codes: Any, factors: Any, **options: Any) -> float:
         >>> round(mig(factors, factors), 6)
         1.0
     """
-    check_pair(codes, factors, latents=2)
+    check_codes(codes, at_least=2)
     matrix, entropies = mutual_information(codes, factors, **options)
     ordered = np.sort(matrix, axis=0)
     return float(((ordered[-1] - ordered[-2]) / entropies).mean())
@@ -149,7 +148,6 @@ def aam(codes: Any, factors: Any, **options: Any) -> float:
         >>> round(aam(factors, factors), 6)
         1.0
     """
-    check_pair(codes, factors)
     matrix, _ = mutual_information(codes, factors, **options)
     best = matrix.max(axis=0)
     gap = (2 * best - matrix.sum(axis=0)).clip(min=0)
@@ -184,14 +182,14 @@ def modularity(codes: Any, factors: Any, **options: Any) -> float:
         >>> round(modularity(factors, factors), 6)
         1.0
     """
-    _, levels = check_pair(codes, factors)
-    if levels.shape[1] < 2:
+    squared = mutual_information(codes, factors, **options).matrix ** 2
+    n_factors = squared.shape[1]
+    if n_factors < 2:
         raise ValueError(
             "`factors` must have at least 2 columns. Got 1. Modularity compares factors."
         )
-    squared = mutual_information(codes, factors, **options).matrix ** 2
     best = squared.max(axis=1)
-    others = (squared.sum(axis=1) - best) / (levels.shape[1] - 1)
+    others = (squared.sum(axis=1) - best) / (n_factors - 1)
     ratio = np.divide(others, best, out=np.ones_like(best), where=best > 0)
     return float((1 - ratio).mean())
 
@@ -234,9 +232,5 @@ def _posterior_tables(
             mass = 0.5 * torch.erf(scaled).diff(dim=1)
             hot = torch.zeros(len(mass), sum(sizes)).scatter_(1, one_hot_rows[chunk], 1.0)
             total += (hot.T @ mass).double()
-        tables.append([_counts(part) for part in total.split(sizes)])
+        tables.append([part.T.numpy() for part in total.split(sizes)])
     return tables
-
-
-def _counts(part: Tensor) -> Array:
-    return part.T.numpy()

@@ -91,7 +91,7 @@ class FactorVAE(nn.Module):
     def forward(self, batch: Pass) -> Loss:
         """Total of both steps; terms `reconstruction`, `kl`, `density_ratio`, `discriminator`.
 
-        Without a second batch, as in validation, the terms of the VAE alone.
+        Without a second batch the terms of the VAE alone.
 
         Raises:
             RuntimeError: `build` was not called.
