@@ -46,7 +46,7 @@ fashion: .venv/installed
 dsprites: .venv/installed
 	$(BIN)/python benchmarks/disentanglement/dsprites.py
 
-# Does the explanation name the rule? Three seeds, about an hour and a half on two cores.
+# Does the explanation name the rule? Three seeds, about an hour on two cores.
 planted-rules: .venv/installed
 	$(BIN)/python benchmarks/planted_rules/run.py --seeds 0 1 2
 
