@@ -38,6 +38,7 @@ from attributions.measures import (
 from attributions.methods import attribute
 from attributions.paths import expected_gradients, integrated_gradients
 from attributions.penalties import Monotonicity, Penalty, Sparsity
+from attributions.pixels import pixel_attributions
 from attributions.sanity import reinitialised, stability
 from attributions.shapley import exact_shapley
 from attributions.trim import Contrast, Trim
@@ -80,6 +81,7 @@ __all__ = [
     "mutual_information",
     "participation_ratio",
     "path_contributions",
+    "pixel_attributions",
     "plot_bands",
     "plot_basis",
     "plot_heatmap",

@@ -34,6 +34,7 @@ def plot_heatmap(
     class_names: Sequence[str] | None = None,
     latent_names: Sequence[str] | None = None,
     effective_latents: Tensor | None = None,
+    agreement: Tensor | None = None,
     title: str = "",
     label: str = "mean attribution",
     max_classes: int = 30,
@@ -49,6 +50,8 @@ def plot_heatmap(
         latent_names: One name per latent; `z0`, `z1` ... without it.
         effective_latents: `(classes,)`, printed at the right end; the participation ratio of
             each row without it.
+        agreement: `(classes,)`, share of decisions that survive re-encoding, printed beside; the
+            reference without which a row means little.
         title: Above the figure.
         label: What the colours mean, with units.
         max_classes: With more classes only those with the largest attributions are drawn.
@@ -77,7 +80,14 @@ def plot_heatmap(
         values,
         [class_names[row] for row in rows],
         latent_names,
-        [float(effective_latents[row]) for row in rows],
+        {
+            heading: [float(column[row]) for row in rows]
+            for heading, column in (
+                ("effective\nlatents", effective_latents),
+                ("agree-\nment", agreement),
+            )
+            if column is not None
+        },
         (title, label),
         limit,
     )
@@ -212,7 +222,7 @@ def _draw(
     values: np.ndarray,
     class_names: list[str],
     latent_names: list[str],
-    effective: list[float],
+    beside: dict[str, list[float]],
     texts: tuple[str, str],
     limit: float | None,
 ) -> "Axes":
@@ -237,30 +247,33 @@ def _draw(
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    for row, count in enumerate(effective):
-        ax.text(
-            1.01,
-            row,
-            "" if np.isnan(count) else f"{count:.1f}",
-            transform=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=8,
-            color="0.3",
+    for index, (heading, column) in enumerate(beside.items()):
+        place = 1.01 + index * _beside_width(ax)
+        style: dict[str, Any] = {"color": "0.3", "annotation_clip": False}
+        ax.annotate(
+            heading, (place, 1.01), xycoords="axes fraction", va="bottom", fontsize=7, **style
         )
-    ax.text(
-        1.01,
-        1.01,
-        "effective\nlatents",
-        transform=ax.transAxes,
-        va="bottom",
-        fontsize=7,
-        color="0.3",
-    )
+        for row, number in enumerate(column):
+            text = "" if np.isnan(number) else f"{number:.{1 if index == 0 else 2}f}"
+            ax.annotate(
+                text,
+                (place, row),
+                xycoords=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=8,
+                **style,
+            )
     title, label = texts
     ax.set_title(title, loc="left", fontsize=10, pad=22)
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.12)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.04 + 0.045 * len(beside))
     bar.set_label(label, fontsize=8)
     return ax
+
+
+def _beside_width(ax: Any) -> float:
+    """Width of a column of numbers beside the heatmap, in widths of the axes."""
+    inches = ax.get_position().width * ax.figure.get_size_inches()[0]
+    return 0.62 / max(inches, 1.0)
 
 
 def _short(value: float) -> str:

@@ -107,6 +107,12 @@ def predict_in_batches(
     return torch.cat(batches)
 
 
+def log_probabilities(predictor: Function, inputs: Tensor) -> Tensor:
+    """Logits `(batch, classes)` of a predictor that ends in a softmax: its logarithms."""
+    outputs = as_outputs(call_frozen(predictor, inputs))
+    return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+
+
 def are_probabilities(outputs: Tensor) -> bool:
     """Whether every row of `(batch, classes)` is a probability distribution (a softmax's output).
 

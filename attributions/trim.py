@@ -108,6 +108,10 @@ class Trim(nn.Module):
         inputs = self.decoder(latents)
         if residual is not None:
             inputs = inputs + residual
+        return self.of_inputs(inputs)
+
+    def of_inputs(self, inputs: Tensor) -> Tensor:
+        """What is explained, at inputs `(batch, *event)`: `(batch, classes)`."""
         return self.select(predict(self.predictor, inputs, self.preprocess))
 
     def residual(self, inputs: Tensor, latents: Tensor) -> Tensor:
@@ -130,15 +134,24 @@ class Trim(nn.Module):
         """What is explained of the predictor's `outputs` `(batch, classes)`."""
         if self.probabilities:
             outputs = outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
-        if isinstance(self.explained, Contrast):
-            classes = outputs.shape[1]
-            if not all(-classes <= index < classes for index in self.explained):
-                raise ValueError(
-                    f"`explained` must name classes below {classes}. Got {self.explained}. "
-                    "Choose classes that the predictor has."
-                )
-            target, against = self.explained
-            return (outputs[:, target] - outputs[:, against]).unsqueeze(1)
-        if self.explained == "centred_logit" and outputs.shape[1] > 1:
-            return outputs - outputs.mean(dim=1, keepdim=True)
-        return outputs
+        return select(outputs, self.explained)
+
+
+def select(outputs: Tensor, explained: Explained) -> Tensor:
+    """What is explained of logits `(batch, classes)`: all, centred, or the difference of two.
+
+    Raises:
+        ValueError: A class of the `Contrast` does not exist.
+    """
+    if isinstance(explained, Contrast):
+        classes = outputs.shape[1]
+        if not all(-classes <= index < classes for index in explained):
+            raise ValueError(
+                f"`explained` must name classes below {classes}. Got {explained}. "
+                "Choose classes that the predictor has."
+            )
+        target, against = explained
+        return (outputs[:, target] - outputs[:, against]).unsqueeze(1)
+    if explained == "centred_logit" and outputs.shape[1] > 1:
+        return outputs - outputs.mean(dim=1, keepdim=True)
+    return outputs

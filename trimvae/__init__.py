@@ -1,6 +1,7 @@
 """Explain a trained classifier through the latents of a disentangling VAE."""
 
 from attributions import Monotonicity, Sparsity
+from trimvae.counterfactuals import Counterfactuals, counterfactuals
 from trimvae.evaluation import Evaluation, evaluate
 from trimvae.explaining import explain
 from trimvae.explanation import Explanation
@@ -24,6 +25,7 @@ __all__ = [
     "BetaTCVAE",
     "BetaVAE",
     "CapacityVAE",
+    "Counterfactuals",
     "Evaluation",
     "Explanation",
     "FactorVAE",
@@ -33,6 +35,7 @@ __all__ = [
     "Sparsity",
     "Traversal",
     "VAETraining",
+    "counterfactuals",
     "evaluate",
     "explain",
     "fit",

@@ -39,6 +39,7 @@ def explain(
     max_points: int = 256,
     seed: int = 0,
     task: Task | None = None,
+    labels: Tensor | None = None,
     class_names: Sequence[str] | None = None,
     latent_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -70,6 +71,7 @@ def explain(
         seed: Of methods and baselines that sample.
         task: Without it, `"regression"` for a single output, else `"classification"`. Say
             `"classification"` for a single binary logit.
+        labels: `(batch,)`, the true classes, to tell right from wrong; nothing else uses them.
         class_names: One per output (two for a binary logit: negative, positive).
         latent_names: One per latent; the code's own, or `z0`, `z1` ..., without it.
         feature_names: Columns of a table, for its figures.
@@ -171,6 +173,7 @@ def explain(
         explained_at=explained_at,
         explained_at_baseline=at_baseline.expand_as(explained_at).clone(),
         latent_share=_latent_share(trim, outputs, reencoded, plain_start),
+        labels=_labels(labels, inputs),
         class_names=_class_names(class_names, outputs.shape[1], task),
         latent_names=_latent_names(
             latent_names or getattr(code, "latent_names", None), latents.shape[1]
@@ -181,6 +184,7 @@ def explain(
             "explained": None if isinstance(explained, Contrast) else explained,
             "contrast": list(explained) if isinstance(explained, Contrast) else None,
             "residual": residual,
+            "baselines_per_example": not distribution and len(baselines) == len(inputs) > 1,
             "method": name_of(method),
             "n_steps": _mean(paths.n_points),
             "seed": seed,
@@ -265,6 +269,18 @@ def _latent_names(names: Sequence[str] | None, latents: int) -> tuple[str, ...]:
         return tuple(f"z{index}" for index in range(latents))
     check_names("latent_names", names, latents)
     return tuple(map(str, names))
+
+
+def _labels(labels: Tensor | None, inputs: Tensor) -> Tensor | None:
+    if labels is None:
+        return None
+    labels = torch.as_tensor(labels, device=inputs.device)
+    if labels.shape != (len(inputs),) or labels.is_floating_point():
+        raise ValueError(
+            f"`labels` must be {len(inputs)} whole numbers, one per input. Got {labels.dtype} of "
+            f"shape {tuple(labels.shape)}. Pass class numbers."
+        )
+    return labels.detach().long()
 
 
 def _check_inputs(code: Code, inputs: Tensor) -> None:

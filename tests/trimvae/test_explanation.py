@@ -306,3 +306,120 @@ def test_bad_input_is_refused(vae, predictor, inputs):
         explain(vae, predictor, inputs, explained=Contrast(9, 0))
     with pytest.raises(ValueError, match="`example` must be from 0 to 11"):
         explain(vae, predictor, inputs).plot_traversals(12)
+
+
+def test_examples_are_chosen_with_all_that_belongs_to_them(vae, predictor, inputs):
+    labels = torch.arange(12) % 4
+    explanation = explain(vae, predictor, inputs, labels=labels, baselines=torch.randn(12, 3))
+    few = explanation.select([3, 0])
+    for name in ("inputs", "attributions", "labels", "baselines", "baseline_outputs"):
+        assert torch.equal(getattr(few, name), getattr(explanation, name)[[3, 0]])
+    assert torch.equal(explanation.select(labels == 1).labels, torch.tensor([1, 1, 1]))
+    assert len(explain(vae, predictor, inputs).select([5]).baselines) == 1
+    with pytest.raises(ValueError, match="`examples` must leave at least one of the 12"):
+        explanation.select([12])
+    with pytest.raises(ValueError, match="`examples` must leave at least one"):
+        explanation.select(torch.zeros(12, dtype=torch.bool))
+
+
+def test_right_wrong_and_a_class_divide_the_examples(vae, predictor, inputs):
+    labels = torch.arange(12) % 4
+    names = ["a", "b", "c", "d"]
+    explanation = explain(vae, predictor, inputs, labels=labels, class_names=names)
+    right = explanation.predicted == labels
+    assert torch.equal(explanation.correct().inputs, inputs[right])
+    assert torch.equal(explanation.wrong().inputs, inputs[~right])
+    target = int(explanation.predicted[0])
+    of_class = explanation.for_class(names[target])
+    assert torch.equal(of_class.inputs, inputs[explanation.predicted == target])
+    assert torch.equal(of_class.inputs, explanation.for_class(target).inputs)
+    with pytest.raises(ValueError, match="`target` must be a class: a, b, c, d, or its number"):
+        explanation.for_class("e")
+    with pytest.raises(ValueError, match="`labels` must be known"):
+        explain(vae, predictor, inputs).wrong()
+    with pytest.raises(ValueError, match="`labels` must be 12 whole numbers"):
+        explain(vae, predictor, inputs, labels=labels[:3])
+
+
+def test_the_most_used_latents_come_first_and_say_for_whom_they_speak():
+    class Identity(nn.Module):
+        def encode(self, inputs):
+            return inputs
+
+        def decode(self, latents):
+            return latents
+
+    predictor = nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        predictor.weight.copy_(torch.tensor([[0.0, 5.0, 1.0], [0.0, -5.0, -1.0]]))
+    explanation = explain(
+        Identity(),
+        predictor,
+        torch.randn(20, 3),
+        class_names=["up", "down"],
+        baselines="prior_mean",
+    )
+    first, second = explanation.top(2)
+    assert (first.latent, second.latent) == (1, 2)
+    assert first.share > second.share > 0
+    assert first.speaks_for == ("up", pytest.approx(5.0, abs=1e-4))
+    assert first.speaks_against == ("down", pytest.approx(-5.0, abs=1e-4))
+    with pytest.raises(ValueError, match="`k` must be at least 1"):
+        explanation.top(0)
+
+
+def test_latents_in_another_order_and_sign_are_matched(vae, predictor, inputs):
+    class Turned(nn.Module):
+        """The same code with its latents reversed, the first with another sign."""
+
+        def encode(self, inputs):
+            latents = vae.encode(inputs).mean[:, [2, 1, 0]]
+            return latents * torch.tensor([-1.0, 1.0, 1.0])
+
+        def decode(self, latents):
+            return vae.decode((latents * torch.tensor([-1.0, 1.0, 1.0]))[:, [2, 1, 0]])
+
+    one, other = explain(vae, predictor, inputs), explain(Turned(), predictor, inputs)
+    found = one.compare(other)
+    assert found.matched.tolist() == [2, 1, 0]
+    torch.testing.assert_close(
+        found.latent_correlation, torch.ones(3, dtype=torch.float64), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(found.share[0], found.share[1], atol=2e-3, rtol=0)
+    assert found.same_decisions == 1
+    assert found.rank_correlation == pytest.approx(1)
+    assert "z0" in found.summary()
+    with pytest.raises(ValueError, match="`other` must explain the same inputs"):
+        one.compare(explain(vae, predictor, inputs + 1))
+
+
+def test_a_notebook_sees_summary_and_heatmap_and_no_markup_of_names(vae, predictor, inputs):
+    explanation = explain(vae, predictor, inputs, latent_names=["<b>x", "y", "z"])
+    shown = explanation._repr_html_()
+    assert "&lt;b&gt;x" in shown
+    assert "data:image/png;base64," in shown
+    assert "<b>x" not in shown
+
+
+def test_what_is_moved_is_asked_in_logits_where_the_predictor_gives_probabilities(vae, inputs):
+    predictor = nn.Sequential(nn.Linear(6, 4), nn.Softmax(dim=1))
+    explanation = explain(vae, predictor, inputs)
+    traversal = explanation.traverse(0, 1)
+    expected = predictor(traversal.inputs)
+    torch.testing.assert_close(traversal.outputs.softmax(dim=1), expected.detach())
+    assert explanation.counterfactuals([0]).outputs.softmax(dim=1).sum() == pytest.approx(1)
+    torch.testing.assert_close(
+        explanation.explained_at_inputs,
+        explanation.trim.select(predictor(inputs)).detach(),
+    )
+
+
+def test_maps_over_the_columns_add_up_to_each_attribution(vae, predictor, inputs):
+    explanation = explain(vae, predictor, inputs, n_steps=64, residual=True)
+    for example in (0, 5):
+        maps = explanation.pixels(example, n_steps=64)
+        torch.testing.assert_close(
+            maps.sum(dim=1), explanation.target_attributions[example], atol=1e-4, rtol=1e-3
+        )
+    with pytest.raises(ValueError, match="`chosen` must be latents from 0 to 2"):
+        explanation.pixels(0, [3])

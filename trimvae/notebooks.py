@@ -1,0 +1,21 @@
+"""An explanation as a notebook shows it: summary and heatmap."""
+
+import base64
+import html
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimvae.explanation import Explanation
+
+
+def notebook_card(explanation: "Explanation") -> str:
+    """Summary as escaped text above the heatmap, embedded."""
+    picture = io.BytesIO()
+    explanation.plot().savefig(picture, format="png", dpi=100)
+    source = base64.b64encode(picture.getvalue()).decode()
+    return (
+        f"<pre>{html.escape(explanation.summary())}</pre>"
+        f'<img alt="Mean attribution of each latent, by class" '
+        f'src="data:image/png;base64,{source}">'
+    )
