@@ -1,35 +1,40 @@
-"""The command line: trimvae demo | train | explain | evaluate."""
+"""The command line: trimvae demo | train | explain | evaluate | report."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torch import Tensor, nn
-from torch.distributions import Normal
 
-from attributions import Monotonicity, Penalty, Sparsity
-from attributions.code_penalties import CodePenalty, penalty_named
 from attributions.methods import method_named
 from trimvae import demo as demonstration
 from trimvae import runs
-from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder, split, sprites
-from trimvae.evaluation import evaluate
+from trimvae.commands import (
+    absolute,
+    code_parts,
+    load,
+    new_vae,
+    open_run,
+    penalties_named,
+    read_data,
+)
+from trimvae.evaluation import Evaluation, evaluate
 from trimvae.explaining import explain, versions
 from trimvae.explanation import Explanation
 from trimvae.files import write_json, write_text
-from trimvae.objectives import Perceptual, decomposition, objective_named
+from trimvae.objectives import Perceptual, objective_named
 from trimvae.training import fit
-from trimvae.vae import VAE
 
 app = typer.Typer(
     help="Explain a trained PyTorch classifier through the latents of a disentangling VAE.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
 
 Classifier = Annotated[
     str | None,
@@ -52,6 +57,9 @@ DataOption = Annotated[
         "folder with one subfolder of images per class."
     ),
 ]
+OtherData = Annotated[
+    str | None, typer.Option(help="Other data than the run's held-out examples, see train.")
+]
 RunFolder = Annotated[Path, typer.Argument(help="Folder that train or demo wrote.")]
 MethodOption = Annotated[
     str,
@@ -61,30 +69,48 @@ MethodOption = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier run in that folder.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object to standard output and nothing else.")
+]
 
 
 @app.command()
 def demo(
+    dataset: Annotated[
+        str, typer.Option(help="digits, fashion, sprites or breast-cancer.")
+    ] = "digits",
     seed: Annotated[int, typer.Option(help="Seed of everything that is learned.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for metrics and figures.")] = Path("runs/demo"),
-    epochs: Annotated[
-        int, typer.Option(help="Passes over the digits, for each VAE.")
-    ] = demonstration.EPOCHS,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for metrics, figures and report; runs/demo.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data, for each VAE.")] = None,
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a digit classifier, then explain it through a plain VAE and through trimvae.
+    """Train a classifier, then explain it through a plain VAE and through trimvae.
 
-    Takes a few minutes on two cores and downloads nothing.
+    Takes a few minutes on two cores. Nothing is downloaded, but Fashion-MNIST where Debian's
+    package dataset-fashion-mnist is not installed.
 
-    Example: trimvae demo --seed 1 --out runs/demo1
+    Example: trimvae demo --dataset sprites --out runs/sprites
     """
-    folder = runs.create(out, overwrite=overwrite)
-    metrics = demonstration.run(folder, seed=seed, epochs=epochs, say=console.print)
-    table = Table("held-out digits", "plain", "trimvae", title="The same classifier, two codes")
-    for name in metrics["plain"]:
-        table.add_row(name, f"{metrics['plain'][name]:.4g}", f"{metrics['trim'][name]:.4g}")
-    console.print(table)
-    _say_written(folder, f"Next: look at {folder}/comparison.png, then trimvae explain {folder}")
+    speaker = _Speaker(as_json)
+    demonstration.dataset_named(dataset)
+    folder = runs.create(out or Path("runs/demo"), overwrite=overwrite)
+    metrics = demonstration.run(
+        folder,
+        dataset=dataset,
+        seed=seed,
+        epochs=epochs,
+        say=speaker.say,
+        progress=not as_json,
+    )
+    speaker.table(
+        f"The same classifier of {dataset}, two codes",
+        ["held-out examples", "plain", "trimvae"],
+        {name: [value, metrics["trim"][name]] for name, value in metrics["plain"].items()},
+    )
+    speaker.end(folder, f"open {folder}/report.html in a browser; {folder}/comparison.png", metrics)
 
 
 @app.command()
@@ -140,6 +166,7 @@ def train(
     ] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a VAE through your frozen classifier, and explain held-out examples.
 
@@ -147,10 +174,11 @@ def train(
     """
     if classifier is None:
         _fail("`--classifier` must be given. Got none. Write e.g. --classifier my_model.py:load.")
-    penalties = _penalties(sparsity, monotonicity, penalty or [])
+    speaker = _Speaker(as_json)
+    penalties = penalties_named(sparsity, monotonicity, penalty or [])
     minimised = objective_named(objective, weight, warm_up=warm_up)
-    predictor, preprocessing = _load(classifier), _load(preprocess)
-    parts = _read_data(data, seed, grey)
+    predictor, preprocessing = load(classifier), load(preprocess)
+    parts = read_data(data, seed, grey)
     if perceptual:
         if not isinstance(predictor, nn.Module):
             _fail("`--perceptual` must name layers of an nn.Module. Got a plain function.")
@@ -165,15 +193,16 @@ def train(
     configuration = {
         "command": "train",
         **{name: value for name, value in locals().items() if name in _RECORDED},
-        "classifier": _absolute(classifier),
-        "preprocess": _absolute(preprocess),
+        "classifier": absolute(classifier),
+        "preprocess": absolute(preprocess),
         "class_names": parts.class_names,
+        "feature_names": parts.feature_names,
         "versions": versions(),
     }
     write_json(folder / runs.CONFIGURATION, configuration)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        vae = _new_vae(parts.train_inputs, latent_size, likelihood)
+        vae = new_vae(parts.train_inputs, latent_size, likelihood)
     history = fit(
         vae,
         predictor,
@@ -191,25 +220,32 @@ def train(
         checkpoint_dir=folder,
         resume=resume,
         accelerator=accelerator,
+        progress=not as_json,
     )
     vae.save(folder / "vae.safetensors")
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
     write_json(folder / "history.json", history)
-    explanation = _explain_into(
-        folder / "explanation",
-        configuration,
+    explanation = explain(
         vae,
         predictor,
-        preprocessing,
         parts.test_inputs[:1000],
+        preprocess=preprocessing,
+        task=task,  # type: ignore[arg-type]
+        labels=_first(parts.test_labels, 1000),
+        class_names=parts.class_names,
+        feature_names=parts.feature_names,
     )
-    parts_of_kl = _decomposition(vae, parts.train_inputs, seed)
-    write_json(folder / "metrics.json", {**explanation.metrics, **parts_of_kl})
-    console.print(
-        "code: " + ", ".join(f"{name} {value:.3g}" for name, value in parts_of_kl.items()),
-        highlight=False,
+    runs.save_explanation(folder / "explanation", explanation)
+    parts_of_kl = code_parts(vae, parts.train_inputs, seed)
+    metrics = {**explanation.metrics, **parts_of_kl}
+    write_json(folder / "metrics.json", metrics)
+    speaker.table(
+        f"{len(explanation.inputs)} held-out examples",
+        ["figure", "value"],
+        {name: [value] for name, value in metrics.items()},
     )
-    _say_written(folder, f"Next: trimvae explain {folder} --examples 20")
+    speaker.warnings(explanation)
+    speaker.end(folder, f"trimvae report {folder}", {"metrics": metrics})
 
 
 @app.command(name="explain")
@@ -217,14 +253,13 @@ def explain_command(
     run: RunFolder,
     classifier: Classifier = None,
     preprocess: Preprocess = None,
-    data: Annotated[
-        str | None, typer.Option(help="Other data than the run's held-out examples, see train.")
-    ] = None,
+    data: OtherData = None,
     examples: Annotated[int, typer.Option(help="How many examples to explain.")] = 64,
     method: MethodOption = "integrated_gradients",
     out: Annotated[
         Path | None, typer.Option(help="Where to write; RUN/explanation by default.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Explain examples with a trained run: figures, a table and trust figures.
 
@@ -232,12 +267,18 @@ def explain_command(
 
     Example: trimvae explain runs/mine --examples 20
     """
-    folder, configuration, vae, predictor, preprocessing, inputs = _open(
-        run, classifier, preprocess, data
+    speaker = _Speaker(as_json)
+    opened = open_run(run, classifier, preprocess, data)
+    explanation = opened.explain(examples, method)
+    target = out or opened.folder / "explanation"
+    runs.save_explanation(target, explanation)
+    speaker.say(explanation.summary())
+    speaker.end(
+        target,
+        f"look at {target}/heatmap.png and {target}/traversals_0.png, or trimvae report "
+        f"{opened.folder}",
+        explanation.to_dict(),
     )
-    target = out or folder / "explanation"
-    _explain_into(target, configuration, vae, predictor, preprocessing, inputs[:examples], method)
-    _say_written(target, f"Next: look at {target}/heatmap.png and {target}/traversals_0.png")
 
 
 @app.command(name="evaluate")
@@ -245,38 +286,72 @@ def evaluate_command(
     run: RunFolder,
     classifier: Classifier = None,
     preprocess: Preprocess = None,
-    data: Annotated[
-        str | None, typer.Option(help="Other data than the run's held-out examples, see train.")
-    ] = None,
+    data: OtherData = None,
     method: MethodOption = "integrated_gradients",
     interventions: Annotated[
         int, typer.Option(help="Examples for the figures that move latents and decode anew.")
     ] = 256,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how far a run's explanations can be trusted; writes RUN/evaluation.json and .md.
 
     Example: trimvae evaluate runs/mine --data images.npz
     """
-    folder, configuration, vae, predictor, preprocessing, inputs = _open(
-        run, classifier, preprocess, data
-    )
+    speaker = _Speaker(as_json)
+    opened = open_run(run, classifier, preprocess, data)
     evaluation = evaluate(
-        vae,
-        predictor,
-        inputs,
-        preprocess=preprocessing,
+        opened.vae,
+        opened.predictor,
+        opened.inputs,
+        preprocess=opened.preprocess,
         method=method_named(method),
-        task=configuration.get("task"),
-        class_names=configuration.get("class_names"),
+        task=opened.configuration.get("task"),
+        class_names=opened.configuration.get("class_names"),
         n_interventions=interventions,
     )
+    folder = opened.folder
     write_json(folder / "evaluation.json", evaluation.to_dict())
     write_text(folder / "evaluation.md", evaluation.to_markdown())
-    table = Table("figure", "value", title=f"{len(inputs)} examples")
-    for name, value in evaluation.metrics.items():
-        table.add_row(name, f"{value:.4g}")
-    console.print(table)
-    _say_written(folder, f"Next: read {folder}/evaluation.md, then trimvae explain {folder}")
+    speaker.table(
+        f"{len(opened.inputs)} examples",
+        ["figure", "value"],
+        {name: [value] for name, value in evaluation.metrics.items()},
+    )
+    speaker.end(
+        folder, f"read {folder}/evaluation.md, then trimvae report {folder}", evaluation.to_dict()
+    )
+
+
+@app.command()
+def report(
+    run: RunFolder,
+    classifier: Classifier = None,
+    preprocess: Preprocess = None,
+    data: OtherData = None,
+    examples: Annotated[int, typer.Option(help="How many examples to explain.")] = 256,
+    shown: Annotated[int, typer.Option(help="How many of them get a card with sliders.")] = 24,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "What the classifier uses",
+    out: Annotated[Path | None, typer.Option(help="The file; RUN/report.html by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's explanation as one HTML page that opens anywhere, without network.
+
+    Where `trimvae evaluate` was run before, its figures are added.
+
+    Example: trimvae report runs/mine --title "How our classifier sees birds"
+    """
+    speaker = _Speaker(as_json)
+    opened = open_run(run, classifier, preprocess, data)
+    measured = opened.folder / "evaluation.json"
+    explanation = opened.explain(examples)
+    path = explanation.to_html(
+        out or opened.folder / "report.html",
+        title=title,
+        evaluation=Evaluation(**json.loads(measured.read_text())) if measured.is_file() else None,
+        max_examples=shown,
+    )
+    speaker.warnings(explanation)
+    speaker.end(path, f"open {path} in a browser", explanation.to_dict())
 
 
 def main() -> None:
@@ -309,122 +384,37 @@ _RECORDED = (
 )
 
 
-def _penalties(
-    sparsity: float, monotonicity: float, others: list[str]
-) -> list[Penalty | CodePenalty]:
-    penalties: list[Penalty | CodePenalty] = []
-    if sparsity:
-        penalties.append(Sparsity(sparsity))
-    if monotonicity:
-        penalties.append(Monotonicity(monotonicity))
-    for item in others:
-        name, equals, weight = item.partition("=")
-        try:
-            penalties.append(penalty_named(name, float(weight) if equals else None))
-        except ValueError as error:
-            _fail(f"`--penalty` must be NAME or NAME=WEIGHT. Got {item!r}. {error}")
-    return penalties
-
-
 def _fail(message: str) -> None:
     Console(stderr=True).print(f"error: {message}", highlight=False, markup=False)
     raise SystemExit(2)
-
-
-def _say_written(folder: Path, following: str) -> None:
-    console.print(f"Written to {folder}. {following}", highlight=False)
-
-
-def _load(spec: str | None) -> Any:
-    return None if spec is None else runs.load_function(spec)()
-
-
-def _absolute(spec: str | None) -> str | None:
-    """Make a spec that holds from any folder."""
-    if spec is None or ".py:" not in spec:
-        return spec
-    path, _, name = spec.rpartition(":")
-    return f"{Path(path).resolve()}:{name}"
 
 
 def _first(labels: Tensor | None, count: int) -> Tensor | None:
     return None if labels is None else labels[:count]
 
 
-def _read_data(name: str, seed: int, grey: bool) -> Split:
-    if name == "digits":
-        return digits()
-    if name == "sprites":
-        data = sprites(size=32)
-        images = data.sample(data.draw(20_000, generator=torch.Generator().manual_seed(seed)))
-        return split(images, seed=seed)
-    if name.split(":")[0] == "fashion":
-        folder = name.partition(":")[2]
-        return fashion_mnist(folder or None)
-    path = Path(name)
-    if path.is_dir():
-        return image_folder(path, channels=1 if grey else 3, seed=seed)
-    return arrays(path, seed=seed)
+class _Speaker:
+    """Says things to a person, or one JSON object to a machine."""
 
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.console = Console(quiet=as_json)
 
-def _new_vae(inputs: Tensor, latent_size: int, likelihood: str) -> VAE:
-    if likelihood == "auto":
-        low, high = inputs.aminmax()
-        likelihood = "bernoulli" if low >= 0 and high <= 1 else "gaussian"
-    shape = tuple(inputs.shape[1:])
-    if len(shape) == 3 and min(shape[1:]) >= 28:
-        return VAE.convolutional(shape, latent_size, likelihood=likelihood)  # type: ignore[arg-type]
-    return VAE.dense(shape, latent_size, likelihood=likelihood)  # type: ignore[arg-type]
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False)
 
+    def table(self, title: str, columns: list[str], rows: dict[str, list[float]]) -> None:
+        table = Table(*columns, title=title)
+        for name, values in rows.items():
+            table.add_row(name, *[f"{value:.4g}" for value in values])
+        self.console.print(table)
 
-def _decomposition(vae: VAE, inputs: Tensor, seed: int) -> dict[str, float]:
-    """The KL's three parts, in nats: 10,000 points against the whole training set."""
-    device = next(vae.parameters()).device
-    with torch.no_grad():
-        posteriors = [vae.encode(part.to(device)) for part in inputs.split(512)]
-    whole = Normal(
-        torch.cat([one.mean for one in posteriors]), torch.cat([one.stddev for one in posteriors])
-    )
-    generator = torch.Generator(device=device).manual_seed(seed)
-    parts = decomposition(whole, vae.prior, generator=generator)
-    return {name: value.item() for name, value in parts._asdict().items()}
+    def warnings(self, explanation: Explanation) -> None:
+        for text in explanation.warnings:
+            self.console.print(f"[bold yellow]warning:[/] {escape(text)}", highlight=False)
 
-
-def _open(
-    run: Path, classifier: str | None, preprocess: str | None, data: str | None
-) -> tuple[Path, dict[str, Any], VAE, nn.Module, Any, Tensor]:
-    """All that a run's folder gives, and the classifier."""
-    folder, configuration = runs.open_run(run)
-    predictor = _load(classifier or configuration["classifier"])
-    preprocessing = _load(preprocess or configuration.get("preprocess"))
-    vae = runs.load_vae(folder)
-    if data is None:
-        inputs, _ = runs.load_examples(folder)
-    else:
-        grey = configuration.get("grey", False)
-        inputs = _read_data(data, configuration["seed"], grey).test_inputs
-    return folder, configuration, vae, predictor, preprocessing, inputs
-
-
-def _explain_into(
-    target: Path,
-    configuration: dict[str, Any],
-    vae: VAE,
-    predictor: nn.Module,
-    preprocessing: Any,
-    inputs: Tensor,
-    method: str = "integrated_gradients",
-) -> Explanation:
-    """Explain with a run's settings; write to `target` and print the summary."""
-    explanation = explain(
-        vae,
-        predictor,
-        inputs,
-        preprocess=preprocessing,
-        method=method_named(method),
-        task=configuration.get("task"),
-        class_names=configuration.get("class_names"),
-    )
-    runs.save_explanation(target, explanation)
-    console.print(explanation.summary(), highlight=False)
-    return explanation
+    def end(self, folder: Path, following: str, result: dict[str, Any]) -> None:
+        if self.as_json:
+            typer.echo(json.dumps({"folder": str(folder), **result}))
+        else:
+            self.say(f"Written to {folder}. Next: {following}")

@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from torch import Tensor
 from torch.distributions import Normal
 
@@ -150,7 +150,7 @@ class RecentPosteriors:
         )
 
 
-class ProgressBar(TQDMProgressBar):
+class ProgressBar(RichProgressBar):
     """The bar with each term's running value under its own name."""
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:

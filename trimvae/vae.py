@@ -246,10 +246,15 @@ class VAE(nn.Module):
     def check_shape(self, inputs: Tensor) -> None:
         """Raise a ValueError unless every example has the event shape."""
         if self.event_shape is not None and tuple(inputs.shape[1:]) != self.event_shape:
+            channels_last = (*inputs.shape[3:], *inputs.shape[1:3]) == self.event_shape
+            remedy = (
+                "These are channels last: pass inputs.permute(0, 3, 1, 2)."
+                if inputs.ndim == 4 and channels_last
+                else "Resize or rearrange them (channels first), or make a VAE of their shape."
+            )
             raise ValueError(
                 f"`inputs` must have shape (batch, {', '.join(map(str, self.event_shape))}). "
-                f"Got {tuple(inputs.shape)}. "
-                "Resize or rearrange them (channels first), or make a VAE of their shape."
+                f"Got {tuple(inputs.shape)}. {remedy}"
             )
 
     def check_inputs(self, inputs: Tensor) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from trimvae import cli, runs
+from trimvae import commands, runs
 from trimvae.cli import app
 
 CLASSIFIER = """
@@ -49,7 +49,7 @@ def train(*more: str):
 
 
 def test_every_command_has_help_with_an_example():
-    for command in ("demo", "train", "explain", "evaluate"):
+    for command in ("demo", "train", "explain", "evaluate", "report"):
         result = call(command, "--help")
         assert result.exit_code == 0
         assert "Example: trimvae" in result.output.replace("\n", " ")
@@ -118,10 +118,10 @@ def test_every_objective_trains_and_reports_the_parts_of_the_kl(folder, options)
 
 
 def test_sprites_are_data_of_the_command_line():
-    parts = cli._read_data("sprites", seed=0, grey=False)
+    parts = commands.read_data("sprites", seed=0, grey=False)
     assert parts.train_inputs.shape == (16_000, 1, 32, 32)
     assert parts.train_labels is None
-    again = cli._read_data("sprites", seed=0, grey=False)
+    again = commands.read_data("sprites", seed=0, grey=False)
     assert torch.equal(parts.test_inputs, again.test_inputs)
 
 
@@ -222,7 +222,7 @@ def test_the_demo_writes_every_figure_it_promises(folder, monkeypatch):
         test_inputs=few.test_inputs[:40],
         test_labels=few.test_labels[:40],
     )
-    monkeypatch.setattr(demo, "digits", lambda: few)
+    monkeypatch.setitem(demo.DATASETS, "digits", demo.DATASETS["digits"]._replace(read=lambda: few))
     monkeypatch.setattr(demo, "N_STEPS", 4)
     result = call("demo", "--seed", "3", "--out", "demo", "--epochs", "1")
     assert result.exit_code == 0, result.output
@@ -241,7 +241,12 @@ def test_the_demo_writes_every_figure_it_promises(folder, monkeypatch):
         "train_seconds",
     }
     assert set(metrics["plain"]) == set(metrics["trim"]) == keys
-    for name in ("comparison.png", "explanation/heatmap.png", "explanation/traversals_0.png"):
+    for name in (
+        "comparison.png",
+        "report.html",
+        "explanation/heatmap.png",
+        "explanation/traversals_0.png",
+    ):
         assert (folder / "demo" / name).stat().st_size > 10_000
     assert call("explain", "demo", "--examples", "4").exit_code == 0
 
@@ -267,7 +272,59 @@ def test_unknown_methods_and_penalties_are_named(folder):
     train()
     with pytest.raises(ValueError, match="Got 'magic'. Start with integrated_gradients"):
         call("explain", "run", "--method", "magic")
-    result = train("--penalty", "hessian=much", "--overwrite")
-    assert result.exit_code == 2
-    result = train("--penalty", "magic", "--overwrite")
-    assert result.exit_code == 2
+    for penalty in ("hessian=much", "magic"):
+        with pytest.raises(ValueError, match=f"`--penalty` must be NAME or NAME=WEIGHT.*{penalty}"):
+            train("--penalty", penalty, "--overwrite")
+
+
+def test_a_report_needs_the_run_alone_and_takes_the_evaluation_along(folder):
+    assert train().exit_code == 0
+    result = call("report", "run", "--title", "Of <b>my</b> model", "--shown", "4")
+    assert result.exit_code == 0, result.output
+    page = (folder / "run" / "report.html").read_text("utf-8")
+    assert "Of &lt;b&gt;my&lt;/b&gt; model" in page
+    assert page.count('class="card" data-example') == 4
+    assert "blü" in page
+    assert "flip at 1" not in page
+    assert call("evaluate", "run", "--interventions", "10").exit_code == 0
+    assert call("report", "run", "--out", "elsewhere/page.html").exit_code == 0
+    assert "flip at 1" in (folder / "elsewhere" / "page.html").read_text("utf-8")
+
+
+def test_json_is_all_that_standard_output_holds(folder):
+    trained = json.loads(train("--json").stdout)
+    assert trained["folder"] == "run"
+    assert 0 <= trained["metrics"]["agreement"] <= 1
+    for command in ("explain", "evaluate", "report"):
+        found = json.loads(call(command, "run", "--json").stdout)
+        assert "agreement" in found["metrics"]
+
+
+@pytest.mark.parametrize("dataset", ["sprites", "breast-cancer"])
+def test_the_demo_explains_other_data(folder, monkeypatch, dataset):
+    import trimvae.demo as demo
+
+    chosen = demo.DATASETS[dataset]
+    data = chosen.read()
+    few = data._replace(
+        train_inputs=data.train_inputs[:128],
+        train_labels=data.train_labels[:128],
+        test_inputs=data.test_inputs[:24],
+        test_labels=data.test_labels[:24],
+    )
+    monkeypatch.setitem(
+        demo.DATASETS, dataset, chosen._replace(read=lambda: few, classifier_epochs=1)
+    )
+    monkeypatch.setattr(demo, "N_STEPS", 4)
+    result = call("demo", "--dataset", dataset, "--out", "demo", "--epochs", "1", "--json")
+    assert json.loads(result.stdout)["dataset"] == dataset
+    result = call("report", "demo", "--shown", "3")
+    assert result.exit_code == 0, result.output
+    if data.feature_names:
+        assert data.feature_names[0] in (folder / "demo" / "report.html").read_text("utf-8")
+
+
+def test_an_unknown_data_set_of_the_demo_is_named(folder):
+    with pytest.raises(ValueError, match="`dataset` must be one of digits, fashion, sprites"):
+        call("demo", "--dataset", "cats")
+    assert not (folder / "runs").exists()

@@ -117,3 +117,17 @@ def test_a_folder_of_images_has_one_subfolder_per_class(tmp_path):
         image_folder(tmp_path, channels=2)
     with pytest.raises(FileNotFoundError, match="one subfolder of images per class"):
         image_folder(tmp_path / "red")
+
+
+def test_floats_up_to_255_and_channels_last_are_recognised_and_said(tmp_path):
+    images = np.zeros((4, 8, 6, 3), dtype=np.float32)
+    images[:, 2, 1, 0] = 255
+    np.savez(tmp_path / "images.npz", inputs=images, feature_names=np.array(["unused"]))
+    with (
+        pytest.warns(UserWarning, match="`inputs` must have channels first"),
+        pytest.warns(UserWarning, match="`inputs` must be images in .0, 1.. Got values up to 255"),
+    ):
+        parts = arrays(tmp_path / "images.npz")
+    assert parts.train_inputs.shape[1:] == (3, 8, 6)
+    assert (parts.train_inputs[:, 0, 2, 1] == 1).all()
+    assert parts.feature_names == ("unused",)

@@ -154,3 +154,9 @@ def test_bad_arguments_are_refused():
         BetaVAE(-1)
     with pytest.raises(ValueError, match="`encoder` must return a Normal"):
         VAE(nn.Linear(6, 3), nn.Linear(2, 6), 2).encode(torch.randn(3, 6))
+
+
+def test_channels_last_are_recognised():
+    vae = VAE.convolutional((3, 32, 28), latent_size=2, channels=4, hidden=8)
+    with pytest.raises(ValueError, match=r"channels last: pass inputs.permute\(0, 3, 1, 2\)"):
+        vae.check_inputs(torch.rand(2, 32, 28, 3))

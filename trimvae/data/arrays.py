@@ -1,5 +1,6 @@
 """Arrays and image folders of the user's own."""
 
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -11,14 +12,19 @@ from trimvae.data.split import Split, split
 
 
 def arrays(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> Split:
-    """Read an .npz with `inputs` and perhaps `labels`, `test_inputs`, `test_labels`, `class_names`.
+    """Read an .npz with `inputs` and perhaps `labels`, `test_inputs`, `test_labels` and names.
 
-    Images of whole numbers from 0 to 255 are divided by 255; everything else is taken as it is.
+    The names are `class_names` and, of a table, `feature_names`. Images of whole numbers from 0 to
+    255 are divided by 255, also as floats, and channels that stand last are put first: what is
+    changed is warned of. Everything else is taken as it is.
 
     Args:
         path: The file; arrays of Python objects are refused, since reading them executes code.
         test_share: Share held out where the file has no `test_inputs`.
         seed: Of that split.
+
+    Warns:
+        UserWarning: Images were in [0, 255] as floats, or had their channels last.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -41,10 +47,14 @@ def arrays(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> Split
             f"`path` must hold an array `inputs`. Got {path} with {sorted(found)}. "
             "Write it with numpy.savez(path, inputs=..., labels=...)."
         )
-    names = tuple(map(str, found["class_names"])) if "class_names" in found else None
+    names, features = (
+        tuple(map(str, found[key])) if key in found else None
+        for key in ("class_names", "feature_names")
+    )
     inputs, labels = _inputs(found["inputs"]), _labels(found.get("labels"), len(found["inputs"]))
     if "test_inputs" not in found:
-        return split(inputs, labels, test_share=test_share, seed=seed, class_names=names)
+        parts = split(inputs, labels, test_share=test_share, seed=seed, class_names=names)
+        return parts._replace(feature_names=features)
     test_inputs = found["test_inputs"]
     return Split(
         inputs,
@@ -52,12 +62,32 @@ def arrays(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> Split
         _inputs(test_inputs),
         _labels(found.get("test_labels"), len(test_inputs)),
         names,
+        features,
     )
 
 
 def _inputs(values: np.ndarray) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+    if tensor.ndim == 4 and tensor.shape[-1] in (1, 3) and tensor.shape[1] not in (1, 3):
+        warnings.warn(
+            f"`inputs` must have channels first. Got {tuple(tensor.shape)}, so the last dimension "
+            "was moved there. Save images as (n, channels, height, width) to silence this.",
+            UserWarning,
+            stacklevel=3,
+        )
+        tensor = tensor.permute(0, 3, 1, 2).contiguous()
+    if tensor.dtype == torch.uint8:
+        return tensor.float() / 255
+    tensor = tensor.float()
+    if tensor.ndim == 4 and tensor.min() >= 0 and tensor.max() > 2 and tensor.max() <= 255:
+        warnings.warn(
+            f"`inputs` must be images in [0, 1]. Got values up to {tensor.max():.4g}, so they were "
+            "divided by 255. Save them so to silence this.",
+            UserWarning,
+            stacklevel=3,
+        )
+        tensor = tensor / 255
+    return tensor
 
 
 def _labels(values: np.ndarray | None, count: int) -> Tensor | None:

@@ -18,6 +18,8 @@ class Split(NamedTuple):
     test_labels: Tensor | None
     """`(m,)`."""
     class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    """Columns of a table."""
 
 
 def split(
