@@ -2,8 +2,8 @@
 
     python examples/explain_a_classifier.py
 
-An ordinary classifier of handwritten digits is trained first; take your own instead. Writes a
-heatmap and traversals to runs/examples/.
+An ordinary classifier of handwritten digits is trained first; take your own instead. Writes
+heatmap, traversals and report to runs/examples/.
 """
 
 from pathlib import Path
@@ -20,17 +20,29 @@ def main() -> None:
     data = digits()
     classifier = train_classifier(new_classifier(), data.train_inputs, data.train_labels, epochs=8)
 
+    # --8<-- [start:train]
     vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=10)
     fit(vae, classifier, data.train_inputs, max_epochs=10, prediction_weight=20.0)
+    # --8<-- [end:train]
+    # --8<-- [start:explain]
     explanation = explain(
-        vae, classifier, data.test_inputs[:200], n_steps=32, class_names=data.class_names
+        vae,
+        classifier,
+        data.test_inputs[:200],
+        n_steps=32,
+        labels=data.test_labels[:200],  # only to tell right from wrong
+        class_names=data.class_names,
     )
-
     print(explanation.summary())
+    # --8<-- [end:explain]
     folder = Path("runs/examples")
     folder.mkdir(parents=True, exist_ok=True)
+    # --8<-- [start:look]
     explanation.plot().savefig(folder / "digits_heatmap.png", dpi=150)
     explanation.plot_traversals(0).savefig(folder / "digits_traversals.png", dpi=110)
+    explanation.wrong().to_html(folder / "digits_wrong.html", title="Digits taken for others")
+    explanation.to_html(folder / "digits.html", title="What the digit classifier uses")
+    # --8<-- [end:look]
 
     # Completeness: the attributions add up to what the latents change.
     change = explanation.explained_at - explanation.explained_at_baseline

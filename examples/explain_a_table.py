@@ -37,6 +37,7 @@ def main() -> None:
     accuracy = ((classifier(data.test_inputs)[:, 0] > 0) == data.test_labels).float().mean()
     print(f"accuracy on held-out biopsies: {accuracy:.3f}")
 
+    # --8<-- [start:explain]
     vae = VAE.dense(event_shape=(30,), latent_size=5, hidden=(64, 64), scale=0.5)
     fit(
         vae,
@@ -57,10 +58,12 @@ def main() -> None:
     )
 
     print(explanation.summary())
+    # --8<-- [end:explain]
     folder = Path("runs/examples")
     folder.mkdir(parents=True, exist_ok=True)
     explanation.plot().savefig(folder / "table_heatmap.png", dpi=150)
     explanation.plot_traversals(0, n_latents=3).savefig(folder / "table_traversals.png", dpi=110)
+    explanation.to_html(folder / "table_report.html", title="What the classifier of biopsies uses")
     assert explanation.metrics["agreement"] > 0.9
     assert explanation.metrics["completeness_error"] < 0.01
 

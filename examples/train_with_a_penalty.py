@@ -19,12 +19,14 @@ def main() -> None:
     data = digits()
     classifier = train_classifier(new_classifier(), data.train_inputs, data.train_labels, epochs=8)
 
+    # --8<-- [start:compare]
     figures = {}
     for name, penalties in {"no penalty": [], "sparsity": [Sparsity(6.0)]}.items():
         torch.manual_seed(0)
         vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=10)
         fit(vae, classifier, data.train_inputs, penalties=penalties, max_epochs=8)
         figures[name] = explain(vae, classifier, data.test_inputs[:200], n_steps=16).metrics
+    # --8<-- [end:compare]
 
     print(f"{'':24}" + "".join(f"{name:>14}" for name in figures))
     for figure in figures["sparsity"]:

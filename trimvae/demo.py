@@ -135,9 +135,9 @@ DATASETS = {
         "426 tumours, 30 measurements each",
         breast_cancer,
         lambda: nn.Sequential(nn.Linear(30, 32), nn.ReLU(), nn.Dropout(0.25), nn.Linear(32, 2)),
-        lambda: VAE.dense((30,), latent_size=6, hidden=(64, 64), likelihood="gaussian"),
-        classifier_epochs=20,
-        epochs=150,
+        lambda: VAE.dense((30,), latent_size=6, hidden=(64, 64), scale=0.5),
+        classifier_epochs=100,
+        epochs=200,
     ),
 }
 

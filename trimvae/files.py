@@ -15,9 +15,19 @@ from torch import Tensor
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file that takes the place of `path` when the block ends without error."""
+    """Give a temporary file that takes the place of `path` when the block ends without error.
+
+    Raises:
+        PermissionError: The folder cannot be written to.
+    """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except PermissionError as error:
+        raise PermissionError(
+            f"`path` must be in a folder that can be written to. Got {path}. Choose another "
+            "folder, or change its permissions."
+        ) from error
     os.close(handle)
     temporary = Path(name)
     try:

@@ -244,6 +244,7 @@ def heatmap(explanation: "Explanation") -> dict[str, Any]:
             red, green, blue, _ = colormaps[DIVERGING](0.5 + 0.5 * value / limit)
             light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
             text = f"{value:+.1f}" if limit >= 1 else f"{value:+.2g}"
+            text = "0" if abs(value) < limit / 1000 else text
             cells.append(Cell(text, to_hex((red, green, blue)), "#111" if light else "#fff"))
         kept = "" if agreement is None else f"{float(agreement[row]):.2f}"
         table.append(Row(names[row], cells, f"{float(effective[row]):.1f}", kept))
@@ -274,7 +275,8 @@ def latent_section(explanation: "Explanation", use: Any, max_pixels: int) -> dic
     typical = _typical_example(explanation)
     traversal = explanation.traverse(typical, use.latent, steps=25)
     section["typical"] = typical
-    section["frames"] = _frames(explanation, traversal, range(0, 25, 4), max_pixels)
+    every = 4 if are_images(explanation) else 6  # columns of numbers take more room
+    section["frames"] = _frames(explanation, traversal, range(0, 25, every), max_pixels)
     if explanation.task == "classification":
         section["flips"] = [
             (f"{value:+.1f}", explanation.class_names[winner]) for value, winner in flips(traversal)
@@ -303,7 +305,7 @@ def _frames(
                 picture(traversal.inputs[step : step + 1], max_pixels)
                 if are_images(explanation)
                 else "",
-                [(names[column], f"{flat[column]:.2f}") for column in columns],
+                [(names[column], _plain(flat[column])) for column in columns],
             )
         )
     return frames
@@ -364,7 +366,7 @@ def _attribute(
     elif len(pair.before):
         change = (pair.after - pair.before).flatten(1).mean(dim=0)
         columns = change.abs().topk(min(_COLUMNS, len(change))).indices.tolist()
-        section["columns"] = [(names[column], f"{change[column]:+.2f}") for column in columns]
+        section["columns"] = [(names[column], _signed(change[column])) for column in columns]
     return section
 
 
@@ -385,11 +387,11 @@ def example_card(
         "right": None if label is None or not classification else label == predicted,
         "disagrees": bool(explanation.disagrees[example]),
         "reencoded": saying(explanation, explanation.reencoded_outputs[example]),
-        "start": f"{steps.start:.2f}",
-        "end": f"{steps.end:.2f}",
+        "start": _plain(steps.start),
+        "end": _plain(steps.end),
         "explained": steps.label,
         "bars": [
-            (name, f"{value:+.2f}", round(100 * abs(value) / largest, 1), value > 0)
+            (name, _signed(value), round(100 * abs(value) / largest, 1), value > 0)
             for name, value in zip(steps.names, steps.values, strict=True)
         ],
         "input": None,
@@ -400,7 +402,7 @@ def example_card(
         card["input"] = picture(explanation.inputs[example : example + 1], 2 * max_pixels)
     else:
         names, flat = feature_names(explanation), explanation.inputs[example].flatten()
-        card["columns"] = [(name, f"{value:.2f}") for name, value in zip(names, flat, strict=True)]
+        card["columns"] = [(name, _plain(value)) for name, value in zip(names, flat, strict=True)]
     if explanation.can_be_asked:
         chosen = explanation.strongest(example, n_latents)
         card["moves"] = moves = _moves(explanation, example, chosen, frames, max_pixels)
@@ -460,6 +462,14 @@ def _moves(
                 }
             )
     return moves
+
+
+def _plain(value: Tensor | float) -> str:
+    return f"{round(float(value), 2) + 0.0:.2f}"  # adding 0 turns -0 into 0
+
+
+def _signed(value: Tensor | float) -> str:
+    return f"{rounded:+.2f}" if (rounded := round(float(value), 2)) else "0.00"
 
 
 def _rounded(values: Tensor) -> list[Any]:

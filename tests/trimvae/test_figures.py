@@ -1,5 +1,9 @@
 """Every picture, for images and tables, few classes and many."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -172,6 +176,18 @@ def test_a_trade_off_names_its_points(table):
     assert [text.get_text() for text in axes.texts] == ["plain", "trimvae"]
     with pytest.raises(ValueError, match="`points` must hold .* Got 'plain' without"):
         plot_trade_off({"plain": {"agreement": 1.0}})
+
+
+def test_no_display_is_asked_for():
+    """Figures are drawn by Agg, whatever backend is set, and pyplot has none of them."""
+    code = (
+        "import matplotlib.pyplot; from tests.trimvae.test_figures import table_explanation;"
+        "table_explanation().plot_traversals().savefig('/dev/null', format='png');"
+        "assert not matplotlib.pyplot.get_fignums()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    environment["MPLBACKEND"] = "TkAgg"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
 
 
 @pytest.mark.parametrize(

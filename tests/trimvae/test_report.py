@@ -99,6 +99,17 @@ def test_nothing_is_left_behind_where_the_page_cannot_be_written(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    def refused(**_):
+        raise PermissionError(13, "Permission denied")
+
+    # Root may write anywhere, so that a folder's flags prove nothing in a container.
+    monkeypatch.setattr("trimvae.files.tempfile.mkstemp", refused)
+    with pytest.raises(PermissionError, match="`path` must be in a folder that can be written"):
+        table_explanation().to_html(tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
