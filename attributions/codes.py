@@ -1,7 +1,7 @@
 """What a code is: anything with the two verbs encode and decode."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,60 @@ class Code(Protocol):
     def decode(self, latents: Tensor, /) -> Tensor:
         """Latents `(batch, latents)` to inputs `(batch, *event)`."""
         ...
+
+
+class Block(NamedTuple):
+    """A named slice of the flat latents: InfoGAN's category, one layer's style.
+
+    A code that has an attribute `blocks` is explained block by block as well; noise is decoded
+    and, unless asked for, not explained.
+    """
+
+    name: str
+    start: int
+    stop: int
+    kind: Literal["real", "categorical", "noise"] = "real"
+    level: int | None = None
+    """Resolution in pixels at which the block acts, where it acts at one."""
+
+
+def blocks_of(code: Code, size: int) -> tuple[Block, ...]:
+    """The blocks of a code of `size` latents; one of real numbers where it names none.
+
+    Raises:
+        ValueError: The blocks do not cover the latents, each once and in order.
+    """
+    blocks = tuple(Block(*block) for block in getattr(code, "blocks", None) or ())
+    if not blocks:
+        return (Block("latents", 0, size),)
+    ends = [0, *(block.stop for block in blocks)]
+    if [block.start for block in blocks] != ends[:-1] or ends[-1] != size:
+        raise ValueError(
+            f"`blocks` must cover {size} latents, each once and in order. Got "
+            f"{[(block.name, block.start, block.stop) for block in blocks]}. Let each start where "
+            "the one before stops."
+        )
+    return blocks
+
+
+def with_noise_of(code: Code, starts: Tensor, latents: Tensor) -> Tensor:
+    """Baselines with each example's own noise: what is noise does not move along the path.
+
+    Args:
+        code: Says by its `blocks` what is noise.
+        starts: `(1 or batch, latents)`.
+        latents: `(batch, latents)`.
+
+    Returns:
+        `(batch, latents)`, or `starts` itself where nothing is noise.
+    """
+    noise = [block for block in blocks_of(code, latents.shape[1]) if block.kind == "noise"]
+    if not noise:
+        return starts
+    starts = starts.expand_as(latents).clone()
+    for block in noise:
+        starts[:, block.start : block.stop] = latents[:, block.start : block.stop]
+    return starts
 
 
 class Encoded(NamedTuple):

@@ -29,10 +29,11 @@ def baselines_named(
     """Rows where attributions of some examples start.
 
     Args:
-        name: `"prior_mean"`, the zero vector, what a VAE's prior expects; `"dataset_mean"`, the
-            mean code of the background; `"class_mean"`, the mean code of the background examples
-            that are predicted as the example itself is ("what sets this one apart from its
-            class"); `"posterior"`, a draw from the posterior of a random background example.
+        name: `"prior_mean"`, what the prior expects: the code's own `baseline()`, or a VAE's zero
+            vector; `"dataset_mean"`, the mean code of the background; `"class_mean"`, the mean
+            code of the background examples that are predicted as the example itself is ("what
+            sets this one apart from its class"); `"posterior"`, a draw from the posterior of a
+            random background example.
         code: Encodes the background.
         latents: `(batch, latents)`, the examples.
         predicted: `(batch,)`, their predicted classes.
@@ -54,7 +55,8 @@ def baselines_named(
             "Start with 'prior_mean'."
         )
     if name == "prior_mean":
-        return torch.zeros_like(latents[:1])
+        own = getattr(code, "baseline", None)
+        return torch.zeros_like(latents[:1]) if own is None else own(1).to(latents)
     if background is None or len(background) == 0:
         raise ValueError(
             f"`background` must hold inputs for baselines={name!r}. Got none. Pass inputs of "

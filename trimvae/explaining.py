@@ -10,7 +10,14 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from attributions import Contrast, Trim, attribute, integrated_gradients, latent_share
-from attributions.codes import Code, Decoder, encode, held_in_eval_mode
+from attributions.codes import (
+    Code,
+    Decoder,
+    blocks_of,
+    encode,
+    held_in_eval_mode,
+    with_noise_of,
+)
 from attributions.measures import decisions
 from attributions.methods import Method, name_of, takes_distribution
 from attributions.paths import PathAttributions
@@ -30,6 +37,7 @@ def explain(
     preprocess: Function | None = None,
     explained: Explained = "centred_logit",
     residual: bool = False,
+    explain_noise: bool = False,
     method: Method = integrated_gradients,
     method_options: Mapping[str, Any] | None = None,
     baselines: Tensor | NamedBaseline = "prior_mean",
@@ -59,6 +67,8 @@ def explain(
         explained: See `attributions.Trim`; the centred logit by default.
         residual: Whether what the decoder leaves out is added back, held fixed. Then the
             attributions end at the predictor's output at the inputs themselves.
+        explain_noise: Whether blocks of noise (an InfoGAN's) are explained, too. By default they
+            keep each example's own value along the path, and are attributed 0.
         method: Any attribution method: ours, a Captum class or instance, or a function from the
             `Trim` to an instance, see `attributions.methods.attribute`.
         method_options: Of the method, such as `{"n_samples": 200}` for `KernelShap`.
@@ -126,6 +136,8 @@ def explain(
                 generator=torch.Generator(device=inputs.device).manual_seed(seed),
             )
         _check_baselines(baselines, latents, distribution)
+        if not explain_noise and not distribution:
+            baselines = with_noise_of(code, baselines, latents)
         if method in (integrated_gradients, IntegratedGradients) and not method_options:
             paths: PathAttributions | _Scores = integrated_gradients(
                 trim,
@@ -185,6 +197,7 @@ def explain(
             "contrast": list(explained) if isinstance(explained, Contrast) else None,
             "residual": residual,
             "baselines_per_example": not distribution and len(baselines) == len(inputs) > 1,
+            "blocks": [list(block) for block in blocks_of(code, latents.shape[1])],
             "method": name_of(method),
             "n_steps": _mean(paths.n_points),
             "seed": seed,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attributions import Contrast, Trim, attfind, participation_ratio, plot_heatmap
 from attributions.attfind import Attribute
-from attributions.codes import Code, Decoder, held_in_eval_mode
+from attributions.codes import Block, Code, Decoder, held_in_eval_mode
 from attributions.measures import both_classes, decisions
 from attributions.pixels import pixel_attributions
 from attributions.predictors import Function, log_probabilities, predict_in_batches
@@ -192,6 +192,23 @@ class Explanation:
     def shares(self) -> Tensor:
         """`(latents,)`, each latent's share of the absolute attribution to predicted classes."""
         strength = self.target_attributions.abs().mean(dim=0)
+        return strength / strength.sum().clamp_min(torch.finfo(strength.dtype).tiny)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Named slices of the latents; one, where the code names none."""
+        return tuple(Block(*block) for block in self.settings["blocks"])
+
+    @cached_property
+    def by_block(self) -> Tensor:
+        """`(batch, classes, blocks)`, attributions added up over each block."""
+        parts = [self.attributions[..., b.start : b.stop].sum(dim=2) for b in self.blocks]
+        return torch.stack(parts, dim=2)
+
+    @cached_property
+    def block_shares(self) -> Tensor:
+        """`(blocks,)`, each block's share of the absolute attribution to predicted classes."""
+        strength = self.of_target(self.by_block).abs().mean(dim=0)
         return strength / strength.sum().clamp_min(torch.finfo(strength.dtype).tiny)
 
     @cached_property
@@ -389,6 +406,28 @@ class Explanation:
         }
         axes = plot_heatmap(attributions, **{**defaults, **options})
         return cast("Figure", axes.figure)
+
+    def plot_blocks(self, **options: Any) -> "Figure":
+        """Heatmap classes x blocks: mean attribution of each block to each predicted class.
+
+        Args:
+            **options: For `attributions.plot_heatmap`.
+
+        Returns:
+            The figure.
+        """
+        of_target = self.of_target(self.by_block)
+        whole = self.task == "regression" or self.settings["contrast"] is not None
+        names = self.explained_names[:1] if whole else self.class_names
+        group = torch.zeros_like(self.predicted) if whole else self.predicted
+        rows = torch.stack([of_target[group == index].mean(dim=0) for index in range(len(names))])
+        defaults = {
+            "class_names": names,
+            "latent_names": [block.name for block in self.blocks],
+            "title": "Which blocks of the code each class is recognised by",
+            "label": f"mean attribution ({self.settings['explained_name']})",
+        }
+        return cast("Figure", plot_heatmap(rows, **{**defaults, **options}).figure)
 
     def plot_waterfall(self, example: int = 0, **options: Any) -> "Axes":
         """Draw one output from baseline to input; see `trimvae.figures.plot_waterfall`."""

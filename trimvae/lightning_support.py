@@ -14,15 +14,14 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Normal
 
 from trimvae.objectives import Decomposition, decomposition
-from trimvae.vae import VAE
 
 
 @contextmanager
-def caller_undisturbed(vae: VAE, seed: int) -> Iterator[None]:
+def caller_undisturbed(vae: nn.Module, seed: int) -> Iterator[None]:
     """Seed every random generator for training; hand them, modes and signals back after it."""
     cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     states = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -162,6 +162,13 @@ def sentences(explanation: "Explanation") -> list[str]:
         elif len(explanation.explained_names) == 1:
             sentence += f": high values {'raise' if for_[1] > 0 else 'lower'} the {for_[0]}"
         found.append(sentence + ".")
+    if len(explanation.blocks) > 1:
+        parts = [
+            f"{block.name} {share:.0%}"
+            for block, share in zip(explanation.blocks, explanation.block_shares, strict=True)
+            if block.kind != "noise"
+        ]
+        found.append(f"By parts of the code, the evidence is in: {', '.join(parts)}.")
     if explanation.task == "classification":
         found.append(
             f"Encoded and decoded again, {figures['agreement']:.1%} of the inputs are decided "

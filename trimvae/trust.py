@@ -74,7 +74,7 @@ def trust_warnings(explanation: "Explanation") -> tuple[str, ...]:
         left = figures["reconstruction_error"] / max(float(spread), 1e-12)
         if left > 1e-3 and len(inputs) > 1:
             found.append(
-                f"The transform leaves out {left:.1%} of the inputs' variance: explain with "
+                f"The code leaves out {left:.1%} of the inputs' variance: explain with "
                 "residual=True, which adds it back."
             )
     if not figures["completeness_error"] <= MOST_COMPLETENESS_ERROR:

@@ -312,13 +312,12 @@ def plot_attributes(
             figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True
         ):
             _draw_column_pairs(axes, explanation, attribute, target)
-    figure.suptitle(
-        f"What turns inputs into {name}: pairs are other classes' examples as decoded, and with "
-        "one latent at the end of its range",
-        fontsize=8.5,
-        x=0.01,
-        ha="left",
+    what = (
+        "pairs: another class' example as decoded, and with one latent at the end of its range"
+        if are_images(explanation)
+        else "one latent at the end of its range"
     )
+    figure.suptitle(f"What turns inputs into {name}; {what}", fontsize=8.5, x=0.01, ha="left")
     return figure
 
 

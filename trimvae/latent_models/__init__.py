@@ -1,5 +1,21 @@
 """Other codes with the same two verbs, encode and decode."""
 
+from trimvae.latent_models.adapter import GeneratorAdapter
+from trimvae.latent_models.adversarial import GenerativeCode, Update, fit_generator
+from trimvae.latent_models.alae import ALAE
+from trimvae.latent_models.infogan import InfoGAN
+from trimvae.latent_models.inversion import Inversion, fit_inverter, invert
 from trimvae.latent_models.ivae import IVAE
 
-__all__ = ["IVAE"]
+__all__ = [
+    "ALAE",
+    "IVAE",
+    "GenerativeCode",
+    "GeneratorAdapter",
+    "InfoGAN",
+    "Inversion",
+    "Update",
+    "fit_generator",
+    "fit_inverter",
+    "invert",
+]

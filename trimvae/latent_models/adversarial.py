@@ -1,0 +1,415 @@
+"""Generators that learn by a game: what they share, and their training on Lightning."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from attributions import Penalty, Trim, path_contributions, prediction_kl
+from attributions.codes import Block, held_in_eval_mode, with_noise_of
+from attributions.penalties import Monotonicity, Sparsity
+from attributions.predictors import Function, check_predictor, predict
+from attributions.trim import Explained
+from trimvae.files import read_tensors, write_tensors
+from trimvae.lightning_support import (
+    History,
+    ProgressBar,
+    caller_undisturbed,
+    every_epoch,
+    quiet_lightning,
+)
+from trimvae.loading import Data, Repeatable, inputs_of, loader, mix
+
+Terms = dict[str, Tensor]
+
+
+class Update(NamedTuple):
+    """One optimiser's step on a batch."""
+
+    name: str
+    modules: tuple[nn.Module, ...]
+    """Whose parameters move."""
+    loss: Callable[[Tensor, torch.Generator], tuple[Tensor, Terms]]
+    """Real inputs and a source of randomness to a scalar and what to log."""
+    learning_rate: float
+    betas: tuple[float, float] = (0.5, 0.99)
+    every: int = 1
+    """Batches between two steps: lazy regularisers."""
+    explains: bool = False
+    """Whether prediction loss and penalties are added: the generator's own step."""
+
+
+class GenerativeCode(nn.Module, ABC):
+    """A code that learns by a game: `encode` and `decode` like any other, and how it is trained.
+
+    Args:
+        image_shape: `(channels, height, width)`.
+        latent_size: Length of the flat latents.
+    """
+
+    blocks: tuple[Block, ...]
+    configuration: dict[str, Any]
+    """What the constructor was given, for `save`."""
+    kind: ClassVar[str]
+    batches: Tensor
+    """Batches seen: lazy updates and resumed runs go on where they were."""
+
+    def __init__(self, image_shape: Sequence[int], latent_size: int) -> None:
+        super().__init__()
+        self.image_shape = tuple(image_shape)
+        self.latent_size = latent_size
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+
+    @abstractmethod
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Inputs `(batch, *image_shape)` to latents `(batch, latent_size)`."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents `(batch, latent_size)` to images `(batch, *image_shape)`, without randomness."""
+
+    @abstractmethod
+    def draw(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents `(n, latent_size)` as the prior has them, with the graph of what makes them."""
+
+    @abstractmethod
+    def baseline(self, n: int = 1) -> Tensor:
+        """Latents `(n, latent_size)` where attributions start."""
+
+    @abstractmethod
+    def updates(self) -> Sequence[Update]:
+        """The optimisers' steps on a batch, in order."""
+
+    def reencoded(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Inputs drawn again from their latents, with a graph, for the prediction loss."""
+        raise NotImplementedError
+
+    def after_batch(self) -> None:
+        """Keep averages, where a model has some."""
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Images `(n, *image_shape)` of latents drawn from the prior."""
+        with torch.no_grad(), held_in_eval_mode(self):
+            return self.decode(self.draw(n, generator))
+
+    @property
+    def device_of(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and configuration to one safetensors file, whole or not at all."""
+        write_tensors(path, self.state_dict(), self.kind, {"configuration": self.configuration})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that `save` wrote; no code of the file is executed.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is truncated, or of another model.
+        """
+        tensors, texts = read_tensors(path, cls.kind)
+        model = cls(**texts["configuration"])
+        model.load_state_dict(tensors)
+        return model.eval()
+
+
+class AdversarialTraining(L.LightningModule):
+    """A generative code and its game, with prediction loss and penalties on the generator's step.
+
+    Args:
+        model: Trained.
+        predictor: See `fit_generator`.
+        prediction_weight: See `fit_generator`.
+        penalties: See `fit_generator`.
+        preprocess: See `fit_generator`.
+        explained: See `fit_generator`.
+        probabilities: Whether the predictor ends in a softmax.
+        penalty_examples: Latents drawn for the penalties in each step.
+        penalty_points: Path points per example.
+        seed: Of all that is drawn.
+    """
+
+    def __init__(
+        self,
+        model: GenerativeCode,
+        predictor: Function | None = None,
+        *,
+        prediction_weight: float = 0.0,
+        penalties: Sequence[Penalty] = (),
+        preprocess: Function | None = None,
+        explained: Explained = "centred_logit",
+        probabilities: bool = False,
+        penalty_examples: int = 16,
+        penalty_points: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.prediction_weight, self.penalties = prediction_weight, list(penalties)
+        self.penalty_examples, self.penalty_points = penalty_examples, penalty_points
+        self.seed = seed
+        self._updates = list(model.updates())
+        # In a tuple, so that the predictor is no submodule: it is neither saved nor trained.
+        self._trim = (
+            None
+            if predictor is None
+            else Trim(
+                predictor,
+                model.decode,
+                preprocess=preprocess,
+                explained=explained,
+                probabilities=probabilities,
+            ),
+        )
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One Adam for each update."""
+        return [
+            torch.optim.Adam(
+                [parameter for module in update.modules for parameter in module.parameters()],
+                lr=update.learning_rate,
+                betas=update.betas,
+            )
+            for update in self._updates
+        ]
+
+    def training_step(self, batch: Any, batch_index: int) -> None:
+        """All updates of one batch."""
+        inputs, step = inputs_of(batch), int(self.model.batches)
+        logged: Terms = {}
+        for index, (update, optimizer) in enumerate(
+            zip(self._updates, self._optimizers(), strict=True)
+        ):
+            if step % update.every:
+                continue
+            seed = mix(self.seed, step, index)
+            generator = torch.Generator(device=inputs.device).manual_seed(seed)
+            self.toggle_optimizer(optimizer)
+            total, terms = update.loss(inputs, generator)
+            if update.explains:
+                total = total + self._explained(inputs, generator, terms)
+            if not torch.isfinite(total):
+                raise FloatingPointError(
+                    "`fit_generator` must reach finite losses. Got "
+                    + ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+                    + f" at batch {step}. Lower the learning rates or the weights."
+                )
+            optimizer.zero_grad()
+            self.manual_backward(total)
+            optimizer.step()
+            self.untoggle_optimizer(optimizer)
+            logged |= terms
+        self.model.batches += 1
+        self.model.after_batch()
+        self.log_dict(
+            {name: value.detach() for name, value in logged.items()},
+            prog_bar=True,
+            on_step=True,
+            on_epoch=True,
+            batch_size=len(inputs),
+        )
+
+    def _optimizers(self) -> list[Any]:
+        found = self.optimizers()
+        return found if isinstance(found, list) else [found]
+
+    def _explained(self, inputs: Tensor, generator: torch.Generator, terms: Terms) -> Tensor:
+        """Weighted prediction loss and penalties; their values go to `terms`."""
+        total = inputs.new_zeros(())
+        trim = self._trim[0]
+        if trim is None:
+            return total
+        if self.prediction_weight:
+            with torch.no_grad():
+                outputs = self._logits(trim, inputs)
+            drawn = self._logits(trim, self.model.reencoded(inputs, generator))
+            terms["prediction"] = prediction_kl(outputs, drawn)
+            total = total + self.prediction_weight * terms["prediction"]
+        if self.penalties:
+            latents = self.model.draw(self.penalty_examples, generator)
+            with torch.no_grad():
+                outputs = trim(latents)
+            starts = self.model.baseline(1).expand_as(latents)
+            starts = with_noise_of(self.model, starts, latents)
+            contributions = path_contributions(
+                trim,
+                latents,
+                starts,
+                outputs.argmax(dim=1) if outputs.shape[1] > 1 else 0,
+                n_points=self.penalty_points,
+                generator=generator,
+            )
+            for penalty in self.penalties:
+                terms[penalty.name] = penalty(contributions)
+                total = total + penalty.weight * terms[penalty.name]
+        return total
+
+    def _logits(self, trim: Trim, inputs: Tensor) -> Tensor:
+        outputs = predict(trim.predictor, inputs, trim.preprocess)
+        if trim.probabilities:
+            return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+        return outputs
+
+
+def fit_generator(
+    model: GenerativeCode,
+    predictor: Function | None,
+    data: Data,
+    *,
+    prediction_weight: float = 0.0,
+    penalties: Sequence[Penalty] = (),
+    preprocess: Function | None = None,
+    explained: Explained = "centred_logit",
+    max_epochs: int = 10,
+    batch_size: int = 64,
+    penalty_examples: int = 16,
+    penalty_points: int = 4,
+    seed: int = 0,
+    checkpoint_dir: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    **trainer_options: Any,
+) -> list[dict[str, float]]:
+    """Train an InfoGAN, ALAE or StyleGAN2, alone or through a frozen predictor.
+
+    Args:
+        model: Trained in place.
+        predictor: A classifier of the model's images, for prediction loss and penalties; None for
+            a plain game.
+        data: Images `(n, *image_shape)` in [0, 1]: tensor, Dataset or DataLoader.
+        prediction_weight: Weight of the prediction loss on the generator's step: images drawn again
+            from the codes of real ones must get the predictor's own output.
+        penalties: `Sparsity` and `Monotonicity` of attributions at latents drawn from the prior.
+        preprocess: Between images and predictor.
+        explained: What attributions explain, see `attributions.Trim`.
+        max_epochs: Passes over the data.
+        batch_size: Images per batch.
+        penalty_examples: Latents drawn for the penalties in each step.
+        penalty_points: Path points per example.
+        seed: Of batches and all that is drawn.
+        checkpoint_dir: Keeps `last.ckpt` there after every epoch: model, all optimisers, counters.
+        resume: Go on from that checkpoint; the end is that of an uninterrupted run.
+        progress: Whether to show a bar.
+        **trainer_options: For `lightning.Trainer`.
+
+    Returns:
+        One mapping of logged means per epoch.
+
+    Raises:
+        ValueError: A predictor is missing, the model cannot draw real images again, images have
+            another shape, or a penalty is not one of attributions.
+        FloatingPointError: A loss is not finite.
+    """
+    _check(model, predictor, prediction_weight, penalties, max_epochs)
+    batches: Any = loader(data, batch_size=batch_size, seed=seed)
+    if isinstance(data, DataLoader):
+        batches = Repeatable(batches, seed)
+    with torch.random.fork_rng():  # a DataLoader draws from the global generator, too
+        first = inputs_of(next(iter(loader(data, batch_size=min(batch_size, 8), shuffle=False))))
+    if tuple(first.shape[1:]) != model.image_shape:
+        raise ValueError(
+            f"`data` must hold images of shape {model.image_shape}. Got {tuple(first.shape[1:])}. "
+            "Resize them, or make a model of their shape."
+        )
+    probabilities = False
+    if predictor is not None:
+        _, probabilities = check_predictor(predictor, first.to(model.device_of), preprocess)
+    module = AdversarialTraining(
+        model,
+        predictor,
+        prediction_weight=prediction_weight,
+        penalties=penalties,
+        preprocess=preprocess,
+        explained=explained,
+        probabilities=probabilities,
+        penalty_examples=penalty_examples,
+        penalty_points=penalty_points,
+        seed=seed,
+    )
+    history = History()
+    callbacks: list[L.Callback] = [history, *trainer_options.pop("callbacks", [])]
+    if progress:
+        callbacks.append(ProgressBar(refresh_rate=5))
+    checkpoint = None
+    if checkpoint_dir is not None:
+        callbacks.append(every_epoch(checkpoint_dir))
+        last = Path(checkpoint_dir) / "last.ckpt"
+        checkpoint = str(last) if resume and last.exists() else None
+    with caller_undisturbed(model, seed), quiet_lightning():
+        accelerator = "gpu" if model.device_of.type == "cuda" else model.device_of.type
+        trainer = L.Trainer(
+            **{
+                "accelerator": accelerator,
+                "devices": 1,
+                "logger": False,
+                "enable_model_summary": False,
+                "log_every_n_steps": 1,
+                **trainer_options,
+            },
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            enable_checkpointing=checkpoint_dir is not None,
+            enable_progress_bar=progress,
+        )
+        trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+    model.eval()
+    return history.epochs
+
+
+def _check(
+    model: GenerativeCode,
+    predictor: Function | None,
+    prediction_weight: float,
+    penalties: Sequence[Penalty],
+    max_epochs: int,
+) -> None:
+    if predictor is None and (prediction_weight or penalties):
+        raise ValueError(
+            "`predictor` must be given for a prediction loss or penalties. Got None. Pass the "
+            "classifier, or leave them out."
+        )
+    if max_epochs < 1:
+        raise ValueError(f"`max_epochs` must be at least 1. Got {max_epochs}. Use 10.")
+    if prediction_weight and type(model).reencoded is GenerativeCode.reencoded:
+        raise ValueError(
+            f"`prediction_weight` must be 0 for a {type(model).__name__}, which has no encoder to "
+            f"draw real images again in training. Got {prediction_weight}. Use penalties."
+        )
+    for penalty in penalties:
+        if not isinstance(penalty, Sparsity | Monotonicity):
+            raise ValueError(
+                f"`penalties` must be of attributions. Got {penalty!r}. Use Sparsity or "
+                "Monotonicity."
+            )
+
+
+def nonsaturating(real: Tensor | None, fake: Tensor) -> Tensor:
+    r"""Mean of $\mathrm{softplus}(-D(\text{real})) + \mathrm{softplus}(D(\text{fake}))$.
+
+    Without real scores the generator's side, $\mathrm{softplus}(-D(\text{fake}))$.
+
+    References:
+        Goodfellow et al.: Generative Adversarial Nets, 2014, https://arxiv.org/abs/1406.2661
+    """
+    if real is None:
+        return nn.functional.softplus(-fake).mean()
+    return nn.functional.softplus(-real).mean() + nn.functional.softplus(fake).mean()
+
+
+def gradient_penalty(scores: Tensor, inputs: Tensor) -> Tensor:
+    r"""R1: $\tfrac12 E \lVert \nabla_x D(x) \rVert^2$ at real inputs, with a graph.
+
+    References:
+        Mescheder, Geiger, Nowozin: Which Training Methods for GANs do actually Converge?, 2018,
+        https://arxiv.org/abs/1801.04406
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
+    return 0.5 * gradient.pow(2).flatten(1).sum(dim=1).mean()

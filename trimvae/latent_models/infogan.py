@@ -1,0 +1,227 @@
+"""InfoGAN: a code that a generator must show and a recogniser must read."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attributions.codes import Block
+from trimvae.latent_models.adversarial import GenerativeCode, Terms, Update, nonsaturating
+from trimvae.latent_models.inversion import invert
+
+
+class InfoGAN(GenerativeCode):
+    r"""Categories and continuous codes that images must show, beside noise.
+
+    $$ \min_{G, Q} \max_D\; V(D, G) - \lambda\, E \log Q(c \mid G(c, n)) $$
+
+    with the non-saturating game $V$, cross-entropy for the categories and a Gaussian of fixed
+    deviation for the continuous codes, uniform in [-1, 1]. The codes are explained; the noise is
+    decoded but, by default, not explained. `encode` reads the codes by $Q$ and finds the noise by
+    optimisation, since nothing encodes it.
+
+    That the codes can be read from generated images (recovery) is what training asks for, and
+    whether they name a class of the predictor (purity) is to be measured: code-to-class accuracy on
+    real images proves nothing, a recogniser of random codes has it, too.
+
+    References:
+        Chen et al.: InfoGAN, 2016, https://arxiv.org/abs/1606.03657
+
+    Args:
+        image_shape: `(channels, height, width)`, sides divisible by 4.
+        n_categories: Length of the one-hot code.
+        n_continuous: Number of continuous codes.
+        noise_size: Length of the noise.
+        channels: Width of the convolutions.
+        information_weight: $\lambda$.
+        inversion_steps: Steps in which `encode` looks for the noise; 0 leaves it at 0.
+
+    Raises:
+        ValueError: The sides are not divisible by 4, or there is no code.
+
+    Examples:
+        >>> model = InfoGAN((1, 8, 8), n_categories=3, n_continuous=1, noise_size=4, channels=4)
+        >>> model.decode(model.draw(5)).shape == (5, 1, 8, 8)
+        True
+    """
+
+    kind: ClassVar[str] = "InfoGAN"
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        *,
+        n_categories: int = 10,
+        n_continuous: int = 2,
+        noise_size: int = 30,
+        channels: int = 32,
+        information_weight: float = 1.0,
+        inversion_steps: int = 300,
+    ) -> None:
+        _, height, width = image_shape
+        if height % 4 or width % 4:
+            raise ValueError(
+                f"`image_shape` must have sides divisible by 4. Got {tuple(image_shape)}. Pad them."
+            )
+        if n_categories < 2 and n_continuous < 1:
+            raise ValueError(
+                "`n_categories` must be at least 2, or `n_continuous` at least 1. Got "
+                f"{n_categories} and {n_continuous}. Use 10 and 2."
+            )
+        super().__init__(image_shape, n_categories + n_continuous + noise_size)
+        self.configuration = {
+            "image_shape": list(image_shape),
+            "n_categories": n_categories,
+            "n_continuous": n_continuous,
+            "noise_size": noise_size,
+            "channels": channels,
+            "information_weight": information_weight,
+            "inversion_steps": inversion_steps,
+        }
+        self.n_categories, self.n_continuous, self.noise_size = (
+            n_categories,
+            n_continuous,
+            noise_size,
+        )
+        self.information_weight, self.inversion_steps = information_weight, inversion_steps
+        ends = [n_categories, n_categories + n_continuous, self.latent_size]
+        parts = (
+            Block("category", 0, ends[0], "categorical"),
+            Block("continuous", ends[0], ends[1]),
+            Block("noise", ends[1], ends[2], "noise"),
+        )
+        self.blocks = tuple(part for part in parts if part.start < part.stop)
+        self.latent_names = (
+            *(f"category {index}" for index in range(n_categories)),
+            *(f"continuous {index}" for index in range(n_continuous)),
+            *(f"noise {index}" for index in range(noise_size)),
+        )
+        self.generator = generator(self.latent_size, image_shape, channels)
+        self.trunk = trunk(image_shape, channels, features=256)
+        self.discriminator = nn.Linear(256, 1)
+        self.recogniser = nn.Sequential(
+            nn.Linear(256, 128),
+            nn.BatchNorm1d(128),
+            nn.LeakyReLU(0.2),
+            nn.Linear(128, n_categories + n_continuous),
+        )
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to images in (0, 1)."""
+        return self.generator(latents)
+
+    def recognise(self, inputs: Tensor) -> Tensor:
+        """Codes that $Q$ reads, `(batch, n_categories + n_continuous)`: probabilities and means."""
+        logits, means = self._read(inputs)
+        return torch.cat([logits.softmax(dim=1), means], dim=1)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Codes by $Q$, and the noise that draws the inputs best with them."""
+        with torch.no_grad():
+            codes = self.recognise(inputs)
+        start = torch.cat([codes, codes.new_zeros(len(codes), self.noise_size)], dim=1)
+        if not self.inversion_steps or not self.noise_size:
+            return start
+        free = torch.zeros_like(start[0], dtype=torch.bool)
+        free[-self.noise_size :] = True
+        found = invert(
+            self.decode, inputs, start, free=free, n_steps=self.inversion_steps, warn_above=None
+        )
+        return found.latents
+
+    def draw(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """A category, continuous codes in [-1, 1] and normal noise for each of `n`."""
+        options: dict[str, Any] = {"generator": generator, "device": self.device_of}
+        category = torch.randint(max(self.n_categories, 1), (n,), **options)
+        parts = [
+            F.one_hot(category, max(self.n_categories, 1)).float()[:, : self.n_categories],
+            2 * torch.rand((n, self.n_continuous), **options) - 1,
+            torch.randn((n, self.noise_size), **options),
+        ]
+        return torch.cat(parts, dim=1)
+
+    def baseline(self, n: int = 1) -> Tensor:
+        """Every category equally, everything else 0."""
+        start = torch.zeros((n, self.latent_size), device=self.device_of)
+        start[:, : self.n_categories] = 1 / max(self.n_categories, 1)
+        return start
+
+    def reencoded(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Drawn from the codes that $Q$ reads, with new noise: the codes must keep the output."""
+        codes = self.recognise(inputs)
+        noise = self.draw(len(inputs), generator)[:, codes.shape[1] :]
+        return self.decode(torch.cat([codes, noise], dim=1))
+
+    def information_loss(self, images: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the categories and squared error of the continuous codes read."""
+        logits, means = self._read(images)
+        category = latents[:, : self.n_categories]
+        continuous = latents[:, self.n_categories : self.n_categories + self.n_continuous]
+        cross_entropy = -(category * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        return cross_entropy, 0.5 * (means - continuous).pow(2).sum(dim=1).mean()
+
+    def updates(self) -> Sequence[Update]:
+        """The discriminator's step, and that of generator and recogniser."""
+        return (
+            Update("discriminator", (self.trunk, self.discriminator), self._discriminate, 5e-4),
+            Update(
+                "generator", (self.generator, self.recogniser), self._generate, 1e-3, explains=True
+            ),
+        )
+
+    def _read(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.recogniser(self.trunk(inputs))
+        return found[:, : self.n_categories], found[:, self.n_categories :]
+
+    def _score(self, inputs: Tensor) -> Tensor:
+        return self.discriminator(self.trunk(inputs))[:, 0]
+
+    def _discriminate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        with torch.no_grad():
+            fake = self.decode(self.draw(len(inputs), generator))
+        loss = nonsaturating(self._score(inputs), self._score(fake))
+        return loss, {"discriminator": loss}
+
+    def _generate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        latents = self.draw(len(inputs), generator)
+        images = self.decode(latents)
+        game = nonsaturating(None, self._score(images))
+        cross_entropy, error = self.information_loss(images, latents)
+        total = game + self.information_weight * (cross_entropy + error)
+        return total, {"generator": game, "category": cross_entropy, "continuous": error}
+
+
+def generator(latent_size: int, image_shape: Sequence[int], channels: int) -> nn.Module:
+    """Two dense layers and two transposed convolutions, to images in (0, 1)."""
+    height, width = (side // 4 for side in image_shape[1:])
+    return nn.Sequential(
+        nn.Linear(latent_size, 128),
+        nn.BatchNorm1d(128),
+        nn.SiLU(),
+        nn.Linear(128, channels * height * width),
+        nn.BatchNorm1d(channels * height * width),
+        nn.SiLU(),
+        nn.Unflatten(1, (channels, height, width)),
+        nn.ConvTranspose2d(channels, channels, 4, 2, 1),
+        nn.BatchNorm2d(channels),
+        nn.SiLU(),
+        nn.ConvTranspose2d(channels, image_shape[0], 4, 2, 1),
+        nn.Sigmoid(),
+    )
+
+
+def trunk(image_shape: Sequence[int], channels: int, features: int) -> nn.Module:
+    """Two convolutions and a dense layer: images to features."""
+    cells = math.prod(side // 4 for side in image_shape[1:])
+    return nn.Sequential(
+        nn.Conv2d(image_shape[0], channels, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(channels, 2 * channels, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(2 * channels * cells, features),
+        nn.LeakyReLU(0.2),
+    )
