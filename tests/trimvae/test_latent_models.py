@@ -12,11 +12,17 @@ from trimvae.latent_models import (
     ALAE,
     GeneratorAdapter,
     InfoGAN,
+    StyleGAN2,
     fit_generator,
     fit_inverter,
     invert,
 )
-from trimvae.latent_models.adversarial import gradient_penalty, nonsaturating
+from trimvae.latent_models.adversarial import (
+    AdversarialTraining,
+    gradient_penalty,
+    nonsaturating,
+)
+from trimvae.latent_models.stylegan2 import StyledConvolution
 from trimvae.report import sentences
 
 SHAPE = (1, 8, 8)
@@ -38,12 +44,17 @@ def predictor(classes=4):
     return convolutional_predictor(classes=classes, size=8).eval()
 
 
-MODELS = {"infogan": infogan, "alae": alae}
+def stylegan(**options):
+    torch.manual_seed(0)
+    return StyleGAN2(SHAPE, **{"w_dim": 4, "channels": 4, "inversion_steps": 5, **options})
 
 
-@pytest.fixture(params=MODELS)
+MODELS = {InfoGAN: infogan, ALAE: alae, StyleGAN2: stylegan}
+
+
+@pytest.fixture(params=MODELS.values(), ids=["InfoGAN", "ALAE", "StyleGAN2"])
 def model(request):
-    return MODELS[request.param]()
+    return request.param()
 
 
 @pytest.fixture
@@ -79,63 +90,78 @@ def test_a_code_draws_decodes_and_encodes_in_its_shapes(model, images):
     assert model.encode(images).shape == (24, model.latent_size)
     assert model.baseline(2).shape == (2, model.latent_size)
     assert model.sample(3, generator=torch.Generator().manual_seed(0)).shape == (3, *SHAPE)
-    assert len(blocks_of(model, model.latent_size)) == (3 if isinstance(model, InfoGAN) else 1)
+    blocks = {InfoGAN: 3, ALAE: 1, StyleGAN2: 4}[type(model)]
+    assert len(blocks_of(model, model.latent_size)) == blocks
 
 
 def test_every_update_moves_its_own_modules_and_no_other(model, images):
     for update in model.train().updates():
-        own = {parameter for module in update.modules for parameter in module.parameters()}
+        own = [parameter for module in update.modules for parameter in module.parameters()]
         total, terms = update.loss(images, torch.Generator().manual_seed(0))
         assert terms
-        gradients = torch.autograd.grad(total, list(own), allow_unused=True)
-        assert all(gradient is not None for gradient in gradients), update.name
+        gradients = torch.autograd.grad(total, own, allow_unused=True)
+        assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+        if update.shares is None:
+            assert all(gradient is not None for gradient in gradients), update.name
 
 
 def test_training_leaves_predictor_and_generators_alone_and_logs_every_term(model, images):
     classifier, state = predictor(), torch.get_rng_state()
     before, start = snapshot(classifier), weights(model)
+    weight = 0.0 if isinstance(model, StyleGAN2) else 1.0
     history = fit_generator(
         model,
         classifier,
         images,
-        prediction_weight=1.0,
+        prediction_weight=weight,
         penalties=[Sparsity(1.0)],
         max_epochs=2,
         batch_size=8,
         progress=False,
     )
     assert len(history) == 2
-    assert {"prediction", "sparsity", "generator", "discriminator"} <= set(history[0])
+    assert {"sparsity", "generator", "discriminator"} <= set(history[0])
+    assert ("prediction" in history[0]) == bool(weight)
     assert_same_snapshot(before, snapshot(classifier))
     assert torch.equal(state, torch.get_rng_state())
     assert not torch.equal(weights(model), start)
     assert int(model.batches) == 6
 
 
-def test_prediction_loss_and_penalty_reach_the_decoder(model, images):
-    from trimvae.latent_models.adversarial import AdversarialTraining
+def reached(total, *modules):
+    """Whether a gradient that is not 0 comes to each module."""
+    found = []
+    for module in modules:
+        gradients = torch.autograd.grad(
+            total, list(module.parameters()), retain_graph=True, allow_unused=True
+        )
+        found.append(any(g is not None and bool(g.abs().max() > 0) for g in gradients))
+    return all(found)
 
-    for options in ({"prediction_weight": 1.0}, {"penalties": [Sparsity(1.0)]}):
-        module = AdversarialTraining(model.train(), predictor(), **options)
+
+def test_the_penalty_reaches_decoder_and_mapping(model, images):
+    module = AdversarialTraining(model.train(), predictor(), penalties=[Sparsity(1.0)])
+    total = module._explained(images, torch.Generator().manual_seed(0), {})
+    parts = {
+        InfoGAN: ("generator",),  # codes are drawn, not mapped
+        ALAE: ("generator", "mapping"),
+        StyleGAN2: ("synthesis", "mapping"),
+    }[type(model)]
+    assert reached(total, *[getattr(model, name) for name in parts])
+
+
+def test_the_prediction_loss_reaches_decoder_and_encoder(images):
+    for model, encoder in ((infogan(), "recogniser"), (alae(), "encoder")):
+        module = AdversarialTraining(model.train(), predictor(), prediction_weight=1.0)
         total = module._explained(images, torch.Generator().manual_seed(0), {})
-        made_by = [model.generator, model.mapping if isinstance(model, ALAE) else model.recogniser]
-        if "penalties" in options and isinstance(model, InfoGAN):
-            made_by = made_by[:1]  # codes are drawn, not made
-        if "prediction_weight" in options and isinstance(model, ALAE):
-            made_by = [model.generator, model.encoder]
-        for part in made_by:
-            gradients = torch.autograd.grad(
-                total, list(part.parameters()), retain_graph=True, allow_unused=True
-            )
-            assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+        assert reached(total, model.generator, getattr(model, encoder))
 
 
 def test_an_interrupted_game_ends_as_an_uninterrupted_one(model, images, tmp_path):
     options = {"batch_size": 8, "progress": False, "checkpoint_dir": tmp_path / "kept"}
-    whole = MODELS["alae" if isinstance(model, ALAE) else "infogan"]()
+    whole, again = MODELS[type(model)](), MODELS[type(model)]()
     fit_generator(whole, None, images, max_epochs=3, batch_size=8, progress=False)
     fit_generator(model, None, images, max_epochs=1, **options)
-    again = MODELS["alae" if isinstance(model, ALAE) else "infogan"]()
     history = fit_generator(again, None, images, max_epochs=3, resume=True, **options)
     assert len(history) == 3
     torch.testing.assert_close(weights(again), weights(whole), atol=0, rtol=0)
@@ -153,6 +179,8 @@ def test_saved_and_loaded_it_draws_the_same(model, tmp_path):
 
 def test_explained_through_its_latents_the_output_is_the_predictors_own(model, images):
     classifier, model = predictor(), model.eval()
+    if isinstance(model, StyleGAN2):
+        model.encode = lambda inputs: model.draw(24, torch.Generator().manual_seed(0))
     latents = model.encode(images).detach()
     trim = Trim(classifier, model.decode)
     residual = trim.residual(images, latents)
@@ -363,3 +391,106 @@ def test_bad_arguments_of_the_game_are_named(model, images, options, message):
     for make in (InfoGAN, ALAE):
         with pytest.raises(ValueError, match="`image_shape` must have sides divisible by 4"):
             make((1, 9, 8))
+
+
+def test_a_modulated_convolution_does_not_depend_on_the_scale_of_its_styles():
+    torch.manual_seed(0)
+    layer = StyledConvolution(3, 5, w_dim=2)
+    images, latents = torch.randn(4, 3, 6, 6), torch.randn(4, 2)
+    drawn = layer(images, latents)
+    with torch.no_grad():
+        layer.affine.weight.mul_(10)
+        layer.affine.bias.mul_(10)
+    torch.testing.assert_close(layer(images, latents), drawn, atol=1e-5, rtol=1e-4)
+    # The equation itself, with weights for each example.
+    styles = layer.affine(latents)
+    weight = layer.convolution.weight * layer.convolution.scale
+    each = weight * styles[:, None, :, None, None]
+    each = each / (each.pow(2).sum(dim=(2, 3, 4), keepdim=True) + 1e-8).sqrt()
+    expected = torch.cat(
+        [nn.functional.conv2d(images[i : i + 1], each[i], padding=1) for i in range(4)]
+    )
+    torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_adaptive_normalisation_sets_each_channels_deviation():
+    layer = StyledConvolution(3, 5, w_dim=2, style="adain")
+    drawn = layer(torch.randn(4, 3, 6, 6), torch.randn(4, 2) * 0)
+    torch.testing.assert_close(
+        drawn.std(dim=(2, 3), unbiased=False), torch.ones(4, 5), atol=1e-4, rtol=0
+    )
+
+
+def test_one_vector_in_every_layer_is_the_same_in_w_and_in_w_plus():
+    model, flat = stylegan().eval(), stylegan(space="w").eval()
+    flat.load_state_dict(model.state_dict())
+    latents = flat.draw(3, torch.Generator().manual_seed(0))
+    assert torch.equal(model.decode(latents.repeat(1, model.num_ws)), flat.decode(latents))
+
+
+def test_full_truncation_leaves_one_image():
+    model = stylegan().eval()
+    latents = model.draw(4, torch.Generator().manual_seed(0), truncation=0.0)
+    assert torch.equal(latents, model.baseline(4))
+    images = model.decode(latents)
+    assert (images - images[:1]).abs().max() == 0
+
+
+def test_a_style_swapped_from_a_layer_on_leaves_those_below_as_they_were():
+    synthesis = stylegan().synthesis
+    one, other = torch.randn(2, 3, synthesis.num_ws, 4)
+    for layer in range(1, synthesis.num_ws - 1):
+        swapped = torch.cat([one[:, :layer], other[:, layer:]], dim=1)
+        before, after = [], []
+        synthesis(one, features=before)
+        synthesis(swapped, features=after)
+        assert all(torch.equal(*pair) for pair in zip(before[:layer], after[:layer], strict=True))
+        assert not torch.equal(before[layer], after[layer])
+
+
+def test_noise_is_fixed_unless_a_generator_draws_it():
+    synthesis = stylegan().synthesis
+    with torch.no_grad():
+        synthesis.noise_strengths.fill_(1.0)
+    latents = torch.randn(2, synthesis.num_ws, 4)
+    assert torch.equal(synthesis(latents), synthesis(latents))
+    drawn = synthesis(latents, torch.Generator().manual_seed(0))
+    assert not torch.equal(drawn, synthesis(latents))
+
+
+def test_lazy_regularisers_have_finite_gradients_and_come_when_they_should(images):
+    model = stylegan().train()
+    for update in model.updates():
+        total, _ = update.loss(images, torch.Generator().manual_seed(0))
+        parameters = [value for module in update.modules for value in module.parameters()]
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+        assert all(torch.isfinite(g).all() for g in gradients if g is not None)
+        assert any(g.abs().max() > 0 for g in gradients if g is not None)
+    history = fit_generator(model, None, images, max_epochs=3, batch_size=8, progress=False)
+    assert "r1" in history[0]
+    assert int(model.batches) == 9
+
+
+def test_averaged_weights_draw_in_eval_mode(images):
+    model = stylegan()
+    fit_generator(model, None, images, max_epochs=1, batch_size=8, progress=False)
+    latents = model.eval().draw(2, torch.Generator().manual_seed(0))
+    averaged = model.decode(latents)
+    model.train()
+    assert not torch.allclose(model.decode(latents), averaged)
+    assert not model.averaged[0].layers[0].weight.requires_grad
+
+
+def test_each_layer_is_a_block_with_its_resolution(images):
+    model = stylegan().eval()
+    assert [block.level for block in model.blocks] == [4, 8, 8, 8]
+    with pytest.warns(UserWarning, match="`n_steps` must suffice"):
+        explanation = explain(model, predictor(), images[:4], n_steps=16)
+    assert explanation.by_block.shape == (4, 4, 4)
+
+
+def test_a_style_based_generator_needs_sides_that_double():
+    with pytest.raises(ValueError, match="`image_shape` must be square, with a side .* power of 2"):
+        StyleGAN2((1, 28, 28))
+    with pytest.raises(ValueError, match="`prediction_weight` must be 0 for a StyleGAN2"):
+        fit_generator(stylegan(), predictor(), torch.rand(8, *SHAPE), prediction_weight=1.0)

@@ -6,6 +6,7 @@ from trimvae.latent_models.alae import ALAE
 from trimvae.latent_models.infogan import InfoGAN
 from trimvae.latent_models.inversion import Inversion, fit_inverter, invert
 from trimvae.latent_models.ivae import IVAE
+from trimvae.latent_models.stylegan2 import StyleGAN2
 
 __all__ = [
     "ALAE",
@@ -14,6 +15,7 @@ __all__ = [
     "GeneratorAdapter",
     "InfoGAN",
     "Inversion",
+    "StyleGAN2",
     "Update",
     "fit_generator",
     "fit_inverter",

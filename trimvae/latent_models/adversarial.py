@@ -42,6 +42,8 @@ class Update(NamedTuple):
     """Batches between two steps: lazy regularisers."""
     explains: bool = False
     """Whether prediction loss and penalties are added: the generator's own step."""
+    shares: str | None = None
+    """An earlier update whose Adam this one uses, too: a lazy regulariser of the same weights."""
 
 
 class GenerativeCode(nn.Module, ABC):
@@ -171,7 +173,7 @@ class AdversarialTraining(L.LightningModule):
         )
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """One Adam for each update."""
+        """One Adam for each update, but those that share an earlier one's."""
         return [
             torch.optim.Adam(
                 [parameter for module in update.modules for parameter in module.parameters()],
@@ -179,17 +181,18 @@ class AdversarialTraining(L.LightningModule):
                 betas=update.betas,
             )
             for update in self._updates
+            if update.shares is None
         ]
 
     def training_step(self, batch: Any, batch_index: int) -> None:
         """All updates of one batch."""
         inputs, step = inputs_of(batch), int(self.model.batches)
         logged: Terms = {}
-        for index, (update, optimizer) in enumerate(
-            zip(self._updates, self._optimizers(), strict=True)
-        ):
+        optimizers = self._optimizers()
+        for index, update in enumerate(self._updates):
             if step % update.every:
                 continue
+            optimizer = optimizers[update.shares or update.name]
             seed = mix(self.seed, step, index)
             generator = torch.Generator(device=inputs.device).manual_seed(seed)
             self.toggle_optimizer(optimizer)
@@ -217,9 +220,11 @@ class AdversarialTraining(L.LightningModule):
             batch_size=len(inputs),
         )
 
-    def _optimizers(self) -> list[Any]:
-        found = self.optimizers()
-        return found if isinstance(found, list) else [found]
+    def _optimizers(self) -> dict[str, Any]:
+        """Each by the name of the update that owns it."""
+        found: Any = self.optimizers()
+        owners = [update.name for update in self._updates if update.shares is None]
+        return dict(zip(owners, found if isinstance(found, list) else [found], strict=True))
 
     def _explained(self, inputs: Tensor, generator: torch.Generator, terms: Terms) -> Tensor:
         """Weighted prediction loss and penalties; their values go to `terms`."""

@@ -1,0 +1,414 @@
+"""StyleGAN2: one latent vector for each scale of the image. Written from the papers' equations."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attributions.codes import Block
+from trimvae.latent_models.adversarial import (
+    GenerativeCode,
+    Terms,
+    Update,
+    gradient_penalty,
+    nonsaturating,
+)
+from trimvae.latent_models.inversion import invert
+
+Style = Literal["modulation", "adain"]
+_GAIN = math.sqrt(2)  # of a leaky ReLU, so that variances stay
+
+
+class EqualisedLinear(nn.Module):
+    """A linear layer whose weights are normal and scaled when used, so that all learn alike."""
+
+    def __init__(self, before: int, after: int, *, bias: float = 0.0, rate: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before) / rate)
+        self.bias = nn.Parameter(torch.full((after,), bias / rate))
+        self.scale, self.rate = rate / math.sqrt(before), rate
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`(batch, before)` to `(batch, after)`."""
+        return F.linear(inputs, self.weight * self.scale, self.bias * self.rate)
+
+
+class EqualisedConvolution(nn.Module):
+    """A convolution of odd size that keeps the image's size, scaled like `EqualisedLinear`."""
+
+    def __init__(self, before: int, after: int, size: int = 3) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before, size, size))
+        self.bias = nn.Parameter(torch.zeros(after))
+        self.scale, self.padding = 1 / math.sqrt(before * size**2), size // 2
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(batch, before, height, width)` to `(batch, after, height, width)`."""
+        return F.conv2d(images, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class StyledConvolution(nn.Module):
+    r"""A convolution whose input channels are scaled by a style.
+
+    With `"modulation"` (StyleGAN2) weights are scaled by $s_i$ and each output channel is brought
+    back to unit variance,
+
+    $$ w'_{oik} = s_i w_{oik} / \sqrt{\textstyle\sum_{ik} (s_i w_{oik})^2 + 10^{-8}}, $$
+
+    so that only the relation of the styles matters. Scaling inputs and outputs instead is the same and needs no
+    weights per example. With `"adain"` (StyleGAN) the output is normalised for each example and
+    channel, then scaled and shifted.
+
+    References:
+        Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, 2020,
+        https://arxiv.org/abs/1912.04958, equations 1 to 3
+        Huang, Belongie: Arbitrary Style Transfer in Real-time with Adaptive Instance
+        Normalization, 2017, https://arxiv.org/abs/1703.06868
+
+    Args:
+        before: Channels.
+        after: Channels.
+        w_dim: Length of the latent vector.
+        size: Of the kernel.
+        style: Which of the two.
+        demodulate: Whether variances are brought back; not for the layer that draws colours.
+    """
+
+    def __init__(
+        self,
+        before: int,
+        after: int,
+        w_dim: int,
+        *,
+        size: int = 3,
+        style: Style = "modulation",
+        demodulate: bool = True,
+    ) -> None:
+        super().__init__()
+        self.convolution = EqualisedConvolution(before, after, size)
+        self.style, self.demodulate = style, demodulate
+        if style == "adain" and demodulate:
+            self.affine = EqualisedLinear(w_dim, 2 * after)
+        else:
+            self.affine = EqualisedLinear(w_dim, before, bias=1.0)
+
+    def forward(self, images: Tensor, latents: Tensor) -> Tensor:
+        """Images `(batch, before, height, width)` and latents `(batch, w_dim)`."""
+        styles = self.affine(latents)
+        if self.style == "adain" and self.demodulate:
+            scale, shift = (part[:, :, None, None] for part in styles.chunk(2, dim=1))
+            drawn = F.instance_norm(self.convolution(images), eps=1e-8)
+            return drawn * (1 + scale) + shift
+        layer = self.convolution
+        weight = layer.weight * layer.scale
+        drawn = F.conv2d(images * styles[:, :, None, None], weight, padding=layer.padding)
+        if self.demodulate:
+            squares = weight.pow(2).sum(dim=(2, 3)) @ styles.pow(2).T  # (after, batch)
+            drawn = drawn * (squares + 1e-8).rsqrt().T[:, :, None, None]
+        return drawn + layer.bias[:, None, None]
+
+
+class Mapping(nn.Module):
+    """Normal noise on the unit sphere to latent vectors."""
+
+    def __init__(self, w_dim: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EqualisedLinear(w_dim, w_dim, rate=0.01) for _ in range(layers))
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """`(batch, w_dim)` to `(batch, w_dim)`."""
+        latents = noise * (noise.pow(2).mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+        for layer in self.layers:
+            latents = F.leaky_relu(layer(latents), 0.2) * _GAIN
+        return latents
+
+
+class Synthesis(nn.Module):
+    """Latent vectors, one per layer, to images; colours are added up over the scales.
+
+    Args:
+        image_shape: `(channels, side, side)`, the side a power of 2 from 8.
+        w_dim: Length of a latent vector.
+        channels: Width at every scale.
+        style: See `StyledConvolution`.
+    """
+
+    def __init__(self, image_shape: Sequence[int], w_dim: int, channels: int, style: Style) -> None:
+        super().__init__()
+        self.resolutions = [4 * 2**index for index in range(int(math.log2(image_shape[1])) - 1)]
+        self.num_ws = 2 * len(self.resolutions)
+        self.constant = nn.Parameter(torch.randn(1, channels, 4, 4))
+        count = self.num_ws - 1
+        self.convolutions = nn.ModuleList(
+            StyledConvolution(channels, channels, w_dim, style=style) for _ in range(count)
+        )
+        self.to_colours = nn.ModuleList(
+            StyledConvolution(channels, image_shape[0], w_dim, size=1, demodulate=False)
+            for _ in self.resolutions
+        )
+        self.noise_strengths = nn.Parameter(torch.zeros(count))
+        source = torch.Generator().manual_seed(0)
+        for index in range(count):
+            side = self.resolutions[(index + 1) // 2]
+            self.register_buffer(f"noise_{index}", torch.randn(1, 1, side, side, generator=source))
+
+    def forward(
+        self,
+        latents: Tensor,
+        generator: torch.Generator | None = None,
+        features: list | None = None,
+    ) -> Tensor:
+        """Latents `(batch, num_ws, w_dim)` to images around 0, `(batch, *image_shape)`.
+
+        Args:
+            latents: One vector for each layer.
+            generator: Draws new noise; the fixed noise without it.
+            features: Receives what each convolution draws, to look at.
+        """
+        drawn = self.constant.expand(len(latents), -1, -1, -1)
+        image: Tensor | None = None
+        layer = 0
+        for scale in range(len(self.resolutions)):
+            for repeat in range(1 if scale == 0 else 2):
+                if scale and repeat == 0:
+                    drawn = _doubled(drawn)
+                drawn = self.convolutions[layer](drawn, latents[:, layer])
+                drawn = drawn + self.noise_strengths[layer] * self._noise(layer, drawn, generator)
+                drawn = F.leaky_relu(drawn, 0.2) * _GAIN
+                if features is not None:
+                    features.append(drawn)
+                layer += 1
+            colours = self.to_colours[scale](drawn, latents[:, layer])
+            image = colours if image is None else _doubled(image) + colours
+        assert image is not None  # there is at least one scale
+        return image
+
+    def _noise(self, layer: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        if generator is None:
+            return getattr(self, f"noise_{layer}")
+        shape = (len(like), 1, *like.shape[2:])
+        return torch.randn(shape, generator=generator, device=like.device)
+
+
+class Discriminator(nn.Module):
+    """Residual blocks from the image down to 4x4, the batch's deviation beside, and a score."""
+
+    def __init__(self, image_shape: Sequence[int], channels: int) -> None:
+        super().__init__()
+        blocks = int(math.log2(image_shape[1])) - 2
+        self.from_colours = EqualisedConvolution(image_shape[0], channels, 1)
+        self.first, self.second, self.skip = (
+            nn.ModuleList(EqualisedConvolution(channels, channels, size) for _ in range(blocks))
+            for size in (3, 3, 1)
+        )
+        self.last = EqualisedConvolution(channels + 1, channels)
+        self.dense = EqualisedLinear(16 * channels, channels)
+        self.score = EqualisedLinear(channels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images to scores `(batch,)`."""
+        features = F.leaky_relu(self.from_colours(images), 0.2) * _GAIN
+        for first, second, skip in zip(self.first, self.second, self.skip, strict=True):
+            beside = F.avg_pool2d(skip(features), 2)
+            features = F.leaky_relu(first(features), 0.2) * _GAIN
+            features = F.avg_pool2d(F.leaky_relu(second(features), 0.2) * _GAIN, 2)
+            features = (features + beside) / math.sqrt(2)
+        spread = (features.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+        features = torch.cat([features, spread.expand(len(features), 1, 4, 4)], dim=1)
+        features = F.leaky_relu(self.last(features), 0.2) * _GAIN
+        return self.score(F.leaky_relu(self.dense(features.flatten(1)), 0.2) * _GAIN)[:, 0]
+
+
+class StyleGAN2(GenerativeCode):
+    r"""A style-based generator, explained by scale.
+
+    In W+ the flat latents hold one vector for each layer, a block with its resolution: which
+    *scale* of the image the classifier uses. Trained with non-saturating losses, lazy R1 and path
+    length, style mixing and averaged weights, which draw in eval mode. Explain in W or W+, never at
+    the noise.
+
+    References:
+        Karras, Laine, Aila: A Style-Based Generator Architecture for GANs, 2019,
+        https://arxiv.org/abs/1812.04948
+        Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, 2020,
+        https://arxiv.org/abs/1912.04958
+
+    Args:
+        image_shape: `(channels, side, side)`, the side a power of 2 from 8.
+        w_dim: Length of a latent vector.
+        channels: Width of every layer.
+        mapping_layers: Of the mapping network.
+        space: `"w+"`, a block for each layer, or `"w"`, one vector for all.
+        style: `"modulation"`, or `"adain"` for the first StyleGAN's.
+        r1_weight: $\gamma$ of the gradient penalty, every 16 batches.
+        path_weight: Weight of the path-length regulariser, every 8 batches.
+        mixing: Share of images drawn with two styles in training.
+        inversion_steps: Of `encode`.
+
+    Raises:
+        ValueError: The sides are no power of 2 from 8, or another word is unknown.
+
+    Examples:
+        >>> model = StyleGAN2((1, 8, 8), w_dim=4, channels=4).eval()
+        >>> model.decode(model.draw(3)).shape == (3, 1, 8, 8)
+        True
+    """
+
+    kind: ClassVar[str] = "StyleGAN2"
+    r1_every, path_every = 16, 8
+    w_avg: Tensor
+    path_average: Tensor
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        *,
+        w_dim: int = 64,
+        channels: int = 32,
+        mapping_layers: int = 4,
+        space: Literal["w", "w+"] = "w+",
+        style: Style = "modulation",
+        r1_weight: float = 1.0,
+        path_weight: float = 2.0,
+        mixing: float = 0.9,
+        inversion_steps: int = 300,
+    ) -> None:
+        _, height, width = image_shape
+        if height != width or height < 8 or height & (height - 1):
+            raise ValueError(
+                "`image_shape` must be square, with a side that is a power of 2 from 8. Got "
+                f"{tuple(image_shape)}. Pad or resize the images."
+            )
+        if space not in ("w", "w+") or style not in ("modulation", "adain"):
+            raise ValueError(
+                "`space` must be 'w' or 'w+' and `style` 'modulation' or 'adain'. Got "
+                f"{space!r} and {style!r}. Use the defaults."
+            )
+        num_ws = 2 * int(math.log2(height)) - 2
+        super().__init__(image_shape, w_dim * (num_ws if space == "w+" else 1))
+        self.configuration: dict[str, Any] = {
+            "image_shape": list(image_shape),
+            "w_dim": w_dim,
+            "channels": channels,
+            "mapping_layers": mapping_layers,
+            "space": space,
+            "style": style,
+            "r1_weight": r1_weight,
+            "path_weight": path_weight,
+            "mixing": mixing,
+            "inversion_steps": inversion_steps,
+        }
+        self.w_dim, self.num_ws, self.space = w_dim, num_ws, space
+        self.r1_weight, self.path_weight, self.mixing = r1_weight, path_weight, mixing
+        self.inversion_steps = inversion_steps
+        self.mapping = Mapping(w_dim, mapping_layers)
+        self.synthesis = Synthesis(image_shape, w_dim, channels, style)
+        self.discriminator = Discriminator(image_shape, channels)
+        self.averaged = copy.deepcopy(nn.ModuleList([self.mapping, self.synthesis]))
+        self.averaged.requires_grad_(False)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("path_average", torch.zeros(()))
+        self.blocks: tuple[Block, ...] = (Block("w", 0, w_dim),)
+        if space == "w+":
+            levels = [4 * 2 ** ((layer + 1) // 2) for layer in range(num_ws - 1)] + [height]
+            self.blocks = tuple(
+                Block(
+                    f"layer {layer} ({level} px)", layer * w_dim, (layer + 1) * w_dim, level=level
+                )
+                for layer, level in enumerate(levels)
+            )
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Flat latents to images, about [0, 1], unclamped; averaged weights draw in eval mode."""
+        points = latents.view(len(latents), -1, self.w_dim)
+        if self.space == "w":
+            points = points.expand(-1, self.num_ws, -1)
+        synthesis = self.synthesis if self.training else self.averaged[1]
+        return (synthesis(points) + 1) / 2
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Latents that draw the inputs, by optimisation from the average."""
+        start = self.baseline(1).to(inputs)
+        return invert(self.decode, inputs, start, n_steps=self.inversion_steps).latents
+
+    def draw(
+        self, n: int, generator: torch.Generator | None = None, *, truncation: float = 1.0
+    ) -> Tensor:
+        """Latents of `n` draws of noise, drawn towards the average by `truncation` below 1."""
+        noise = torch.randn((n, self.w_dim), generator=generator, device=self.device_of)
+        latents = (self.mapping if self.training else self.averaged[0])(noise)
+        latents = self.w_avg + truncation * (latents - self.w_avg)
+        return latents.repeat(1, self.latent_size // self.w_dim)
+
+    def baseline(self, n: int = 1) -> Tensor:
+        """The average latent in every layer, `(n, latent_size)`."""
+        return self.w_avg.repeat(n, self.latent_size // self.w_dim)
+
+    def after_batch(self) -> None:
+        """Keep the averages of weights and latents."""
+        with torch.no_grad():
+            live = nn.ModuleList([self.mapping, self.synthesis]).parameters()
+            for mean, parameter in zip(self.averaged.parameters(), live, strict=True):
+                mean.lerp_(parameter, 0.005)
+
+    def updates(self) -> Sequence[Update]:
+        """Discriminator with its penalty, generator with its regulariser, each on one Adam."""
+        rate, betas = 2e-3, (0.0, 0.99)
+        judge, maker = (self.discriminator,), (self.mapping, self.synthesis)
+        return (
+            Update("discriminator", judge, self._discriminate, rate, betas),
+            Update("r1", judge, self._penalise, rate, betas, self.r1_every, shares="discriminator"),
+            Update("generator", maker, self._generate, rate, betas, explains=True),
+            Update(
+                "path", maker, self._path_length, rate, betas, self.path_every, shares="generator"
+            ),
+        )
+
+    def mixed(self, n: int, generator: torch.Generator) -> Tensor:
+        """Latents `(n, num_ws, w_dim)`, some with a second style from a random layer on."""
+        device = self.device_of
+        noise = torch.randn((2, n, self.w_dim), generator=generator, device=device)
+        first, second = self.mapping(noise[0]), self.mapping(noise[1])
+        with torch.no_grad():
+            self.w_avg.lerp_(first.mean(dim=0), 0.005)
+        cut = torch.randint(1, self.num_ws, (n, 1), generator=generator, device=device)
+        keep = torch.rand((n, 1), generator=generator, device=device) >= self.mixing
+        from_first = (torch.arange(self.num_ws, device=device) < cut) | keep
+        return torch.where(from_first.unsqueeze(2), first.unsqueeze(1), second.unsqueeze(1))
+
+    def _discriminate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        with torch.no_grad():
+            fake = self.synthesis(self.mixed(len(inputs), generator), generator)
+        loss = nonsaturating(self.discriminator(2 * inputs - 1), self.discriminator(fake))
+        return loss, {"discriminator": loss}
+
+    def _penalise(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        inputs = (2 * inputs - 1).detach().requires_grad_()
+        penalty = gradient_penalty(self.discriminator(inputs), inputs)
+        return self.r1_every * self.r1_weight * penalty, {"r1": penalty}
+
+    def _generate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        images = self.synthesis(self.mixed(len(inputs), generator), generator)
+        loss = nonsaturating(None, self.discriminator(images))
+        return loss, {"generator": loss}
+
+    def _path_length(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        r"""$(\lVert J_w^\top y \rVert - a)^2$ with images of noise $y$ and the running mean $a$."""
+        latents = self.mixed(max(1, len(inputs) // 2), generator)
+        images = self.synthesis(latents, generator)
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        weighted = (images * noise).sum() / math.sqrt(images.shape[2] * images.shape[3])
+        (gradient,) = torch.autograd.grad(weighted, latents, create_graph=True)
+        lengths = (gradient.pow(2).sum(dim=2).mean(dim=1) + 1e-12).sqrt()
+        with torch.no_grad():
+            self.path_average.lerp_(lengths.mean(), 0.01)
+        penalty = (lengths - self.path_average).pow(2).mean()
+        return self.path_every * self.path_weight * penalty, {"path_length": lengths.mean()}
+
+
+def _doubled(images: Tensor) -> Tensor:
+    return F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
