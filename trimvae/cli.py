@@ -18,17 +18,18 @@ from trimvae.commands import (
     absolute,
     code_parts,
     load,
-    new_vae,
+    new_code,
     open_run,
     penalties_named,
     read_data,
+    train_code,
 )
 from trimvae.evaluation import Evaluation, evaluate
 from trimvae.explaining import explain, versions
 from trimvae.explanation import Explanation
 from trimvae.files import write_json, write_text
 from trimvae.objectives import Perceptual, objective_named
-from trimvae.training import fit
+from trimvae.vae import VAE
 
 app = typer.Typer(
     help="Explain a trained PyTorch classifier through the latents of a disentangling VAE.",
@@ -119,7 +120,16 @@ def train(
     data: DataOption = "digits",
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/train"),
     preprocess: Preprocess = None,
-    latent_size: Annotated[int, typer.Option(help="Number of latents.")] = 10,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="vae; ivae (its u is the label); infogan, alae or stylegan2, which learn by a "
+            "game and take images."
+        ),
+    ] = "vae",
+    latent_size: Annotated[
+        int | None, typer.Option(help="Number of latents; what suits the model without it.")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 3e-3,
@@ -146,8 +156,14 @@ def train(
     ] = None,
     perceptual_weight: Annotated[float, typer.Option(help="Weight of those features.")] = 100.0,
     likelihood: Annotated[str, typer.Option(help="auto, bernoulli, gaussian or laplace.")] = "auto",
-    prediction_weight: Annotated[float, typer.Option(help="Weight of the prediction loss.")] = 20.0,
-    sparsity: Annotated[float, typer.Option(help="Weight of the sparsity penalty.")] = 6.0,
+    prediction_weight: Annotated[
+        float | None,
+        typer.Option(help="Weight of the prediction loss; 20, or 1 beside a game's losses."),
+    ] = None,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(help="Weight of the sparsity penalty; 6, or 0.3 beside a game's losses."),
+    ] = None,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,
     penalty: Annotated[
         list[str] | None,
@@ -168,13 +184,18 @@ def train(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a VAE through your frozen classifier, and explain held-out examples.
+    """Train a VAE, or another code, through your frozen classifier; explain held-out examples.
 
     Example: trimvae train --classifier my_model.py:load --data images.npz --out runs/mine
     """
     if classifier is None:
         _fail("`--classifier` must be given. Got none. Write e.g. --classifier my_model.py:load.")
     speaker = _Speaker(as_json)
+    game = model not in ("vae", "ivae")
+    if prediction_weight is None:
+        prediction_weight = 1.0 if game else 20.0
+    if sparsity is None:
+        sparsity = 0.3 if game else 6.0
     penalties = penalties_named(sparsity, monotonicity, penalty or [])
     minimised = objective_named(objective, weight, warm_up=warm_up)
     predictor, preprocessing = load(classifier), load(preprocess)
@@ -189,6 +210,9 @@ def train(
             objective=minimised,
             preprocess=preprocessing,
         )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        code = new_code(model, parts, latent_size, likelihood)
     folder = runs.create(out, overwrite=overwrite, resume=resume)
     configuration = {
         "command": "train",
@@ -200,14 +224,10 @@ def train(
         "versions": versions(),
     }
     write_json(folder / runs.CONFIGURATION, configuration)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        vae = new_vae(parts.train_inputs, latent_size, likelihood)
-    history = fit(
-        vae,
+    history = train_code(
+        code,
         predictor,
-        parts.train_inputs,
-        validation=parts.test_inputs,
+        parts,
         objective=minimised,
         prediction_weight=prediction_weight,
         penalties=penalties,
@@ -215,29 +235,31 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         preprocess=preprocessing,
-        task=task,  # type: ignore[arg-type]
+        task=task,
         seed=seed,
         checkpoint_dir=folder,
         resume=resume,
         accelerator=accelerator,
         progress=not as_json,
     )
-    vae.save(folder / "vae.safetensors")
+    code.save(folder / runs.CODE)
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
     write_json(folder / "history.json", history)
+    held_out = 128 if game else 1000  # without an encoder each image is searched for
     explanation = explain(
-        vae,
+        code,
         predictor,
-        parts.test_inputs[:1000],
+        parts.test_inputs[:held_out],
         preprocess=preprocessing,
         task=task,  # type: ignore[arg-type]
-        labels=_first(parts.test_labels, 1000),
+        labels=_first(parts.test_labels, held_out),
         class_names=parts.class_names,
         feature_names=parts.feature_names,
     )
     runs.save_explanation(folder / "explanation", explanation)
-    parts_of_kl = code_parts(vae, parts.train_inputs, seed)
-    metrics = {**explanation.metrics, **parts_of_kl}
+    metrics = explanation.metrics
+    if isinstance(code, VAE):
+        metrics = {**metrics, **code_parts(code, parts.train_inputs, seed)}
     write_json(folder / "metrics.json", metrics)
     speaker.table(
         f"{len(explanation.inputs)} held-out examples",
@@ -300,7 +322,7 @@ def evaluate_command(
     speaker = _Speaker(as_json)
     opened = open_run(run, classifier, preprocess, data)
     evaluation = evaluate(
-        opened.vae,
+        opened.code,
         opened.predictor,
         opened.inputs,
         preprocess=opened.preprocess,
@@ -364,6 +386,7 @@ def main() -> None:
 
 _RECORDED = (
     "data",
+    "model",
     "latent_size",
     "epochs",
     "batch_size",

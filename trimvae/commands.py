@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
+from torch.utils.data import TensorDataset
 
 from attributions import Monotonicity, Penalty, Sparsity
 from attributions.code_penalties import CodePenalty, penalty_named
@@ -14,8 +15,12 @@ from trimvae import runs
 from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder, split, sprites
 from trimvae.explaining import explain
 from trimvae.explanation import Explanation
+from trimvae.latent_models import ALAE, IVAE, GenerativeCode, InfoGAN, StyleGAN2, fit_generator
 from trimvae.objectives import decomposition
+from trimvae.training import fit
 from trimvae.vae import VAE
+
+CODES = {"vae": VAE, "ivae": IVAE, "infogan": InfoGAN, "alae": ALAE, "stylegan2": StyleGAN2}
 
 
 def load(spec: str | None) -> Any:
@@ -72,15 +77,99 @@ def read_data(name: str, seed: int, grey: bool) -> Split:
     return arrays(path, seed=seed)
 
 
-def new_vae(inputs: Tensor, latent_size: int, likelihood: str) -> VAE:
-    """Return an untrained VAE that suits the inputs: convolutional for images from 28 pixels."""
+def new_code(model: str, parts: Split, latent_size: int | None, likelihood: str) -> Any:
+    """Return an untrained code of a kind that suits the inputs.
+
+    Raises:
+        ValueError: There is no such kind, it needs images or labels, or has no such option.
+    """
+    if model not in CODES:
+        raise ValueError(
+            f"`--model` must be one of {', '.join(CODES)}. Got {model!r}. Start with vae."
+        )
+    shape: Any = tuple(parts.train_inputs.shape[1:])
+    if model in ("vae", "ivae"):
+        return _new_vae(model, parts, latent_size or 10, likelihood)
+    if len(shape) != 3:
+        raise ValueError(
+            f"`--model {model}` must be given images. Got inputs of shape {shape}. Use --model vae."
+        )
+    if model == "infogan":
+        if latent_size is not None:
+            raise ValueError(
+                "`--latent-size` must be left out for infogan, whose codes are a category for each "
+                f"class and two numbers. Got {latent_size}. Leave it out."
+            )
+        return InfoGAN(shape, n_categories=max(2, len(parts.class_names or range(10))))
+    if model == "alae":
+        return ALAE(shape, latent_size or 32)
+    return StyleGAN2(shape, w_dim=latent_size or 64)
+
+
+def _new_vae(model: str, parts: Split, latent_size: int, likelihood: str) -> VAE:
+    inputs = parts.train_inputs
     if likelihood == "auto":
         low, high = inputs.aminmax()
         likelihood = "bernoulli" if low >= 0 and high <= 1 else "gaussian"
-    shape = tuple(inputs.shape[1:])
+    options: dict[str, Any] = {"likelihood": likelihood}
+    if model == "ivae":
+        if parts.train_labels is None:
+            raise ValueError(
+                "`--model ivae` must be given labels, its auxiliary variable u. Got data without. "
+                "Add `labels` to the .npz, or use --model vae."
+            )
+        options["n_contexts"] = int(parts.train_labels.max()) + 1
+    kind: Any = CODES[model]
+    shape: Any = tuple(inputs.shape[1:])
     if len(shape) == 3 and min(shape[1:]) >= 28:
-        return VAE.convolutional(shape, latent_size, likelihood=likelihood)  # type: ignore[arg-type]
-    return VAE.dense(shape, latent_size, likelihood=likelihood)  # type: ignore[arg-type]
+        return kind.convolutional(shape, latent_size, **options)
+    return kind.dense(shape, latent_size, **options)
+
+
+def train_code(
+    code: Any,
+    predictor: Any,
+    parts: Split,
+    *,
+    objective: Any,
+    prediction_weight: float,
+    penalties: list[Penalty | CodePenalty],
+    task: Any,
+    learning_rate: float,
+    accelerator: str,
+    **options: Any,
+) -> list[dict[str, float]]:
+    """Train any of `CODES`; what only a VAE has (objective, task, learning rate) is for VAEs."""
+    if isinstance(code, GenerativeCode):
+        if isinstance(code, StyleGAN2):  # nothing draws real images again while it is trained
+            prediction_weight = 0.0
+        return fit_generator(
+            code,
+            predictor,
+            parts.train_inputs,
+            prediction_weight=prediction_weight,
+            penalties=penalties,  # type: ignore[arg-type]
+            **options,
+        )
+    contexts = isinstance(code, IVAE)
+    assert not contexts or parts.train_labels is not None  # checked where the code was made
+
+    def with_labels(inputs: Tensor, labels: Tensor | None) -> Any:
+        return TensorDataset(inputs, labels) if contexts and labels is not None else inputs
+
+    return fit(
+        code,
+        predictor,
+        with_labels(parts.train_inputs, parts.train_labels),
+        validation=with_labels(parts.test_inputs, parts.test_labels),
+        objective=objective,
+        prediction_weight=prediction_weight,
+        penalties=penalties,
+        task=task,
+        learning_rate=learning_rate,
+        accelerator=accelerator,
+        **options,
+    )
 
 
 def code_parts(vae: VAE, inputs: Tensor, seed: int) -> dict[str, float]:
@@ -101,7 +190,7 @@ class Opened(NamedTuple):
 
     folder: Path
     configuration: dict[str, Any]
-    vae: VAE
+    code: Any
     predictor: nn.Module
     preprocess: Any
     inputs: Tensor
@@ -112,7 +201,7 @@ class Opened(NamedTuple):
     ) -> Explanation:
         """Explain the first examples with the run's settings."""
         return explain(
-            self.vae,
+            self.code,
             self.predictor,
             self.inputs[:examples],
             preprocess=self.preprocess,
@@ -135,7 +224,7 @@ def open_run(run: Path, classifier: str | None, preprocess: str | None, data: st
     return Opened(
         folder,
         configuration,
-        runs.load_vae(folder),
+        runs.load_code(folder, CODES[configuration.get("model", "vae")]),
         load(classifier or configuration["classifier"]),
         load(preprocess or configuration.get("preprocess")),
         inputs,

@@ -267,7 +267,7 @@ def run(
     vae, trim, trim_metrics = train_and_explain(through=True)
 
     say("4/4 drawing, and writing the report")
-    vae.save(folder / "vae.safetensors")
+    vae.save(folder / runs.CODE)
     runs.save_examples(folder, data.test_inputs[:256], data.test_labels[:256])
     _plot_side_by_side(plain, trim).savefig(folder / "comparison.png", dpi=150)
     runs.save_explanation(folder / "explanation", trim)

@@ -16,6 +16,7 @@ from trimvae.files import read_tensors, write_tensors
 from trimvae.vae import VAE
 
 CONFIGURATION = "configuration.json"
+CODE = "code.safetensors"
 
 
 def create(out: str | Path, *, overwrite: bool = False, resume: bool = False) -> Path:
@@ -73,19 +74,23 @@ def load_examples(folder: Path) -> tuple[Tensor, Tensor | None]:
     return tensors["inputs"], tensors.get("labels")
 
 
-def load_vae(folder: Path) -> VAE:
-    """Return the trained VAE of a run.
+def load_code(folder: Path, kind: Any = VAE) -> Any:
+    """Return the trained code of a run.
+
+    Args:
+        folder: Of the run.
+        kind: A class with `load`, such as `VAE`.
 
     Raises:
         FileNotFoundError: Training has not ended yet.
     """
-    path = folder / "vae.safetensors"
+    path = folder / CODE
     if not path.is_file():
         raise FileNotFoundError(
-            f"`run` must be a finished run. Got {folder}, without vae.safetensors. "
+            f"`run` must be a finished run. Got {folder}, without {CODE}. "
             "Finish it with trimvae train --resume."
         )
-    return VAE.load(path)
+    return kind.load(path)
 
 
 def load_function(spec: str) -> Callable[..., Any]:

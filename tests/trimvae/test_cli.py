@@ -64,7 +64,7 @@ def test_train_explain_and_evaluate_from_the_folder_alone(folder, monkeypatch):
         "metrics.json",
         "history.json",
         "last.ckpt",
-        "vae.safetensors",
+        "code.safetensors",
         "examples.safetensors",
         "explanation",
     }
@@ -173,11 +173,11 @@ def test_an_existing_folder_is_only_replaced_when_said_and_only_a_run(folder):
 
 def test_an_interrupted_run_goes_on_with_resume(folder):
     assert train().exit_code == 0
-    (folder / "run" / "vae.safetensors").unlink()
+    (folder / "run" / "code.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="must be a finished run"):
         call("explain", "run")
     assert train("--resume").exit_code == 0
-    assert (folder / "run" / "vae.safetensors").exists()
+    assert (folder / "run" / "code.safetensors").exists()
 
 
 @pytest.mark.parametrize(
@@ -328,3 +328,41 @@ def test_an_unknown_data_set_of_the_demo_is_named(folder):
     with pytest.raises(ValueError, match="`dataset` must be one of digits, fashion, sprites"):
         call("demo", "--dataset", "cats")
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("model", ["ivae", "infogan", "alae", "stylegan2"])
+def test_every_model_is_trained_explained_and_reported(folder, model):
+    rng = np.random.default_rng(0)
+    np.savez(
+        "images.npz",
+        inputs=rng.random((60, 1, 8, 8)).astype(np.float32),
+        labels=rng.integers(0, 3, 60),
+        class_names=np.array(["a", "b", "c"]),
+    )
+    (folder / "small_model.py").write_text(
+        "import torch\n"
+        "def load():\n"
+        "    torch.manual_seed(1)\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))\n"
+    )
+    result = call(
+        "train", "--classifier", "small_model.py:load", "--data", "images.npz", "--out", "run",
+        "--model", model, "--epochs", "1", "--batch-size", "16",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    configuration = json.loads((folder / "run" / "configuration.json").read_text())
+    assert configuration["model"] == model
+    result = call("report", "run", "--examples", "4", "--shown", "2")
+    assert result.exit_code == 0, result.output
+    page = (folder / "run" / "report.html").read_text("utf-8")
+    assert ("By parts of the code" in page) == (model in ("infogan", "stylegan2"))
+
+
+def test_models_that_do_not_suit_are_named(folder):
+    with pytest.raises(ValueError, match="`--model` must be one of vae, ivae, infogan"):
+        train("--model", "vqvae")
+    with pytest.raises(ValueError, match="`--model alae` must be given images"):
+        train("--model", "alae")
+    with pytest.raises(ValueError, match="`--model ivae` must be given labels"):
+        train("--model", "ivae")
+    assert not (folder / "run").exists()

@@ -489,8 +489,15 @@ def test_each_layer_is_a_block_with_its_resolution(images):
     assert explanation.by_block.shape == (4, 4, 4)
 
 
-def test_a_style_based_generator_needs_sides_that_double():
-    with pytest.raises(ValueError, match="`image_shape` must be square, with a side .* power of 2"):
-        StyleGAN2((1, 28, 28))
+def test_images_of_any_size_are_the_middle_of_a_square_that_doubles():
+    model = StyleGAN2((1, 7, 6), w_dim=4, channels=4)
+    real = model._real(torch.ones(2, 1, 7, 6))
+    assert real.shape == (2, 1, 8, 8)
+    assert (real == 1).sum() == 2 * 42
+    latents = model.draw(2)
+    whole = (model.synthesis(latents.view(2, 4, 4)) + 1) / 2
+    torch.testing.assert_close(model.decode(latents), whole[..., 0:7, 1:7])
+    with pytest.raises(ValueError, match="`image_shape` must have sides of 5 pixels or more"):
+        StyleGAN2((1, 4, 4))
     with pytest.raises(ValueError, match="`prediction_weight` must be 0 for a StyleGAN2"):
         fit_generator(stylegan(), predictor(), torch.rand(8, *SHAPE), prediction_weight=1.0)

@@ -59,9 +59,9 @@ class StyledConvolution(nn.Module):
 
     $$ w'_{oik} = s_i w_{oik} / \sqrt{\textstyle\sum_{ik} (s_i w_{oik})^2 + 10^{-8}}, $$
 
-    so that only the relation of the styles matters. Scaling inputs and outputs instead is the same and needs no
-    weights per example. With `"adain"` (StyleGAN) the output is normalised for each example and
-    channel, then scaled and shifted.
+    so that only the relation of the styles matters. Scaling inputs and outputs instead is the
+    same and needs no weights for each example. With `"adain"` (StyleGAN) the output is normalised
+    for each example and channel, then scaled and shifted.
 
     References:
         Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, 2020,
@@ -238,7 +238,8 @@ class StyleGAN2(GenerativeCode):
         https://arxiv.org/abs/1912.04958
 
     Args:
-        image_shape: `(channels, side, side)`, the side a power of 2 from 8.
+        image_shape: `(channels, height, width)`; drawn on a square whose side is a power of 2, of
+            which the middle is taken.
         w_dim: Length of a latent vector.
         channels: Width of every layer.
         mapping_layers: Of the mapping network.
@@ -250,7 +251,7 @@ class StyleGAN2(GenerativeCode):
         inversion_steps: Of `encode`.
 
     Raises:
-        ValueError: The sides are no power of 2 from 8, or another word is unknown.
+        ValueError: The image is too small, or a word is unknown.
 
     Examples:
         >>> model = StyleGAN2((1, 8, 8), w_dim=4, channels=4).eval()
@@ -277,18 +278,18 @@ class StyleGAN2(GenerativeCode):
         mixing: float = 0.9,
         inversion_steps: int = 300,
     ) -> None:
-        _, height, width = image_shape
-        if height != width or height < 8 or height & (height - 1):
+        side = 2 ** math.ceil(math.log2(max(image_shape[1:])))
+        if side < 8:
             raise ValueError(
-                "`image_shape` must be square, with a side that is a power of 2 from 8. Got "
-                f"{tuple(image_shape)}. Pad or resize the images."
+                f"`image_shape` must have sides of 5 pixels or more. Got {tuple(image_shape)}. "
+                "Enlarge the images."
             )
         if space not in ("w", "w+") or style not in ("modulation", "adain"):
             raise ValueError(
                 "`space` must be 'w' or 'w+' and `style` 'modulation' or 'adain'. Got "
                 f"{space!r} and {style!r}. Use the defaults."
             )
-        num_ws = 2 * int(math.log2(height)) - 2
+        num_ws = 2 * int(math.log2(side)) - 2
         super().__init__(image_shape, w_dim * (num_ws if space == "w+" else 1))
         self.configuration: dict[str, Any] = {
             "image_shape": list(image_shape),
@@ -306,15 +307,17 @@ class StyleGAN2(GenerativeCode):
         self.r1_weight, self.path_weight, self.mixing = r1_weight, path_weight, mixing
         self.inversion_steps = inversion_steps
         self.mapping = Mapping(w_dim, mapping_layers)
-        self.synthesis = Synthesis(image_shape, w_dim, channels, style)
-        self.discriminator = Discriminator(image_shape, channels)
+        self.side = side
+        whole = (image_shape[0], side, side)
+        self.synthesis = Synthesis(whole, w_dim, channels, style)
+        self.discriminator = Discriminator(whole, channels)
         self.averaged = copy.deepcopy(nn.ModuleList([self.mapping, self.synthesis]))
         self.averaged.requires_grad_(False)
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.register_buffer("path_average", torch.zeros(()))
         self.blocks: tuple[Block, ...] = (Block("w", 0, w_dim),)
         if space == "w+":
-            levels = [4 * 2 ** ((layer + 1) // 2) for layer in range(num_ws - 1)] + [height]
+            levels = [4 * 2 ** ((layer + 1) // 2) for layer in range(num_ws - 1)] + [side]
             self.blocks = tuple(
                 Block(
                     f"layer {layer} ({level} px)", layer * w_dim, (layer + 1) * w_dim, level=level
@@ -328,7 +331,9 @@ class StyleGAN2(GenerativeCode):
         if self.space == "w":
             points = points.expand(-1, self.num_ws, -1)
         synthesis = self.synthesis if self.training else self.averaged[1]
-        return (synthesis(points) + 1) / 2
+        _, height, width = self.image_shape
+        top, left = (self.side - height) // 2, (self.side - width) // 2
+        return (synthesis(points)[..., top : top + height, left : left + width] + 1) / 2
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Latents that draw the inputs, by optimisation from the average."""
@@ -380,14 +385,20 @@ class StyleGAN2(GenerativeCode):
         from_first = (torch.arange(self.num_ws, device=device) < cut) | keep
         return torch.where(from_first.unsqueeze(2), first.unsqueeze(1), second.unsqueeze(1))
 
+    def _real(self, inputs: Tensor) -> Tensor:
+        """Images in [0, 1], padded with 0 to a side that doubles from 4, in [-1, 1]."""
+        below, right = (self.side - size for size in self.image_shape[1:])
+        edges = (right // 2, right - right // 2, below // 2, below - below // 2)
+        return 2 * F.pad(inputs, edges) - 1
+
     def _discriminate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
         with torch.no_grad():
             fake = self.synthesis(self.mixed(len(inputs), generator), generator)
-        loss = nonsaturating(self.discriminator(2 * inputs - 1), self.discriminator(fake))
+        loss = nonsaturating(self.discriminator(self._real(inputs)), self.discriminator(fake))
         return loss, {"discriminator": loss}
 
     def _penalise(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
-        inputs = (2 * inputs - 1).detach().requires_grad_()
+        inputs = self._real(inputs).detach().requires_grad_()
         penalty = gradient_penalty(self.discriminator(inputs), inputs)
         return self.r1_every * self.r1_weight * penalty, {"r1": penalty}
 
