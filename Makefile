@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-slow lint types examples docs benchmark fashion dsprites planted-rules check clean
+.PHONY: demo test test-slow lint types examples docs benchmark fashion dsprites planted-rules latent-models check clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -28,7 +28,7 @@ types: .venv/installed
 	$(BIN)/mypy
 
 examples: .venv/installed
-	for example in examples/*.py $(filter-out %/small_run.py,$(wildcard examples/objectives/*.py)); do $(BIN)/python $$example || exit 1; done
+	for example in examples/*.py $(filter-out %/small_run.py,$(wildcard examples/objectives/*.py)) examples/latent_models/*.py; do $(BIN)/python $$example || exit 1; done
 
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -49,6 +49,11 @@ dsprites: .venv/installed
 # Does the explanation name the rule? Three seeds, about an hour on two cores.
 planted-rules: .venv/installed
 	$(BIN)/python benchmarks/planted_rules/run.py --seeds 0 1 2
+
+# InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side: about half an hour on two
+# cores. Needs the files of `make fashion`.
+latent-models: .venv/installed
+	$(BIN)/python benchmarks/latent_models/generators.py
 
 check: lint types test examples docs
 
