@@ -21,6 +21,7 @@ from trimvae.figures.trust import checks
 from trimvae.figures.waterfall import contributions
 from trimvae.files import replacing
 from trimvae.traversals import Traversal
+from trimvae.trust import LEAST_AGREEMENT
 
 if TYPE_CHECKING:
     from trimvae.evaluation import Evaluation
@@ -146,7 +147,13 @@ def sentences(explanation: "Explanation") -> list[str]:
     used = explanation.top(3)
     needed, size = figures["latents_for_90_percent"], len(explanation.latent_names)
     what = "predictions" if explanation.task == "regression" else "decisions"
-    found = [
+    found = []
+    if figures["agreement"] < LEAST_AGREEMENT:
+        found.append(
+            f"Do not rely on this page: agreement is {figures['agreement']:.2f}, so that what follows "
+            "is about other inputs than those that the predictor was given."
+        )
+    found += [
         f"{count} {what} were explained through {size} latents, factors of variation that were "
         "learned from the inputs.",
         f"On average a single one of these {what} rests on {figures['effective_latents']:.1f} "

@@ -52,6 +52,7 @@ def test_the_sentences_are_made_from_the_figures():
     said = " ".join(sentences(explanation))
     assert f"{explanation.metrics['effective_latents']:.1f} latents" in said
     assert f"{explanation.metrics['agreement']:.1%} of the inputs are decided alike" in said
+    assert ("Do not rely on this page" in said) == (explanation.metrics["agreement"] < 0.9)
     use = explanation.top(1)[0]
     assert f"{use.name} carries {use.share:.0%}" in said
 

@@ -3,6 +3,12 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from attributions.heatmaps import PALETTE, new_figure
+from trimvae.trust import (
+    LEAST_AGREEMENT,
+    LEAST_LATENT_SHARE,
+    LEAST_MONOTONICITY,
+    MOST_COMPLETENESS_ERROR,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +39,7 @@ def checks(explanation: "Explanation") -> list[Check]:
         (
             "agreement",
             figures["agreement"],
-            0.9,
+            LEAST_AGREEMENT,
             "share of the outputs' variance that survives encoding and decoding"
             if regression
             else "decisions that survive encoding and decoding",
@@ -41,13 +47,13 @@ def checks(explanation: "Explanation") -> list[Check]:
         (
             "completeness",
             1 - figures["completeness_error"],
-            0.9899,
+            1 - MOST_COMPLETENESS_ERROR,
             "how much of the change of output the attributions add up to",
         ),
         (
             "latent share",
             figures["latent_share"],
-            0.5,
+            LEAST_LATENT_SHARE,
             "evidence that the latents carry; the rest is the residual's",
         ),
     ]
@@ -56,7 +62,7 @@ def checks(explanation: "Explanation") -> list[Check]:
             (
                 "monotonicity",
                 figures["monotonicity"],
-                0.8,
+                LEAST_MONOTONICITY,
                 "1 where no latent's contribution turns back on the way from the baseline",
             )
         )
