@@ -150,8 +150,8 @@ def sentences(explanation: "Explanation") -> list[str]:
     found = []
     if figures["agreement"] < LEAST_AGREEMENT:
         found.append(
-            f"Do not rely on this page: agreement is {figures['agreement']:.2f}, so that what follows "
-            "is about other inputs than those that the predictor was given."
+            f"Do not rely on this page: agreement is {figures['agreement']:.2f}, so that what "
+            "follows is about other inputs than those that the predictor was given."
         )
     found += [
         f"{count} {what} were explained through {size} latents, factors of variation that were "

@@ -194,7 +194,7 @@ def autoencoder(kind: str, data: Any, classifier: Any, through: bool) -> Any:
 
 
 def components(data: Any) -> Any:
-    return IndependentComponents(n_components=10).fit(data.train_inputs[:4000])
+    return IndependentComponents(data.train_inputs[:4000], 10)
 
 
 def jobs(data: Any, classifier: nn.Module) -> dict[str, Callable[[], Any]]:
