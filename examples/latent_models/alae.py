@@ -26,6 +26,7 @@ def main() -> None:
         data.train_inputs,
         prediction_weight=1.0,
         penalties=[Sparsity(0.3)],
+        penalty_examples=8,
         max_epochs=8,
     )
     explanation = explain(model, classifier, data.test_inputs[:200], n_steps=50)

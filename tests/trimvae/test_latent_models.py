@@ -21,6 +21,7 @@ from trimvae.latent_models.adversarial import (
     AdversarialTraining,
     gradient_penalty,
     nonsaturating,
+    statistics_fixed,
 )
 from trimvae.latent_models.stylegan2 import StyledConvolution
 from trimvae.report import sentences
@@ -148,6 +149,19 @@ def test_the_penalty_reaches_decoder_and_mapping(model, images):
         StyleGAN2: ("synthesis", "mapping"),
     }[type(model)]
     assert reached(total, *[getattr(model, name) for name in parts])
+
+
+def test_attributions_in_training_do_not_depend_on_the_rest_of_the_batch():
+    model = infogan().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    latents = model.draw(6, torch.Generator().manual_seed(0))
+    with statistics_fixed(model):
+        together, alone = model.decode(latents), model.decode(latents[:1])
+    torch.testing.assert_close(together[:1], alone)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.generator[1].training
+    # With the statistics of the batch it would.
+    assert not torch.allclose(model.decode(latents)[:1], model.decode(latents[:2])[:1])
 
 
 def test_the_prediction_loss_reaches_decoder_and_encoder(images):

@@ -1,13 +1,15 @@
 """Generators that learn by a game: what they share, and their training on Lightning."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from attributions import Penalty, Trim, path_contributions, prediction_kl
@@ -198,7 +200,8 @@ class AdversarialTraining(L.LightningModule):
             self.toggle_optimizer(optimizer)
             total, terms = update.loss(inputs, generator)
             if update.explains:
-                total = total + self._explained(inputs, generator, terms)
+                with statistics_fixed(self.model):
+                    total = total + self._explained(inputs, generator, terms)
             if not torch.isfinite(total):
                 raise FloatingPointError(
                     "`fit_generator` must reach finite losses. Got "
@@ -262,6 +265,25 @@ class AdversarialTraining(L.LightningModule):
         if trim.probabilities:
             return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
         return outputs
+
+
+@contextmanager
+def statistics_fixed(module: nn.Module) -> Iterator[None]:
+    """Let batch normalisation use, and leave, its running statistics for the length of a block.
+
+    Otherwise each example's attributions would depend on the others of its batch, and images along
+    a path would count in the statistics.
+    """
+    layers = [
+        layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.training
+    ]
+    for layer in layers:
+        layer.training = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.training = True
 
 
 def fit_generator(
