@@ -158,11 +158,11 @@ def train(
     likelihood: Annotated[str, typer.Option(help="auto, bernoulli, gaussian or laplace.")] = "auto",
     prediction_weight: Annotated[
         float | None,
-        typer.Option(help="Weight of the prediction loss; 20, or 1 beside a game's losses."),
+        typer.Option(help="Weight of the prediction loss; 20, or 0 for infogan, alae, stylegan2."),
     ] = None,
     sparsity: Annotated[
         float | None,
-        typer.Option(help="Weight of the sparsity penalty; 6, or 0.3 beside a game's losses."),
+        typer.Option(help="Weight of the sparsity penalty; 6, or 0 for infogan, alae, stylegan2."),
     ] = None,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,
     penalty: Annotated[
@@ -193,9 +193,9 @@ def train(
     speaker = _Speaker(as_json)
     game = model not in ("vae", "ivae")
     if prediction_weight is None:
-        prediction_weight = 1.0 if game else 20.0
+        prediction_weight = 0.0 if game else 20.0
     if sparsity is None:
-        sparsity = 0.3 if game else 6.0
+        sparsity = 0.0 if game else 6.0
     penalties = penalties_named(sparsity, monotonicity, penalty or [])
     minimised = objective_named(objective, weight, warm_up=warm_up)
     predictor, preprocessing = load(classifier), load(preprocess)
