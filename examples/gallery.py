@@ -13,7 +13,8 @@ import torch
 from sklearn.datasets import load_wine
 from torch import nn
 
-from attributions import Sparsity
+from attributions import Sparsity, plot_bands, plot_basis
+from attributions.transforms import Fourier, NonNegativeParts
 from trimvae import VAE, evaluate, explain, fit
 from trimvae.data import digits
 from trimvae.demo import new_classifier, train_classifier
@@ -67,6 +68,7 @@ def main() -> None:
     explanation.animate(folder / "traversal.gif", example=3, frames=13)
     # --8<-- [end:figures]
 
+    pictures |= pictures_of_transforms(classifier, data)
     table = explain_wine()
     pictures |= {
         "table_heatmap": table.plot(),
@@ -79,6 +81,24 @@ def main() -> None:
         figure.savefig(folder / f"{name}.png", dpi=90)
     assert len(list(folder.glob("*.png"))) >= len(pictures)
     assert explanation.metrics["agreement"] > 0.85
+
+
+def pictures_of_transforms(classifier, data):
+    """Codes that need no training: frequency bands, and parts."""
+    images = data.test_inputs[:40]
+    # --8<-- [start:transforms]
+    bands = Fourier((1, 28, 28), dims=2)
+    by_frequency = explain(bands, classifier, images, n_steps=16)
+    means = bands.by_group(by_frequency.target_attributions).mean(dim=0, keepdim=True)
+    curves = plot_bands(means, class_names=["all digits"], label="mean attribution").figure
+
+    parts = NonNegativeParts(data.train_inputs[:2000], 12)
+    by_part = explain(parts, classifier, images, n_steps=16, residual=True)
+    strongest = by_part.top(5)
+    basis = torch.stack([parts.basis(use.latent) for use in strongest])
+    drawn = plot_basis(basis, names=[f"{use.name} ({use.share:.0%})" for use in strongest])
+    # --8<-- [end:transforms]
+    return {"bands": curves, "basis": drawn}
 
 
 def explain_wine():

@@ -237,7 +237,7 @@ def made(name: str, make: Callable[[], Any], out: Path) -> Any:
     return kind_of(name).load(path)
 
 
-def pictures(out: Path) -> None:
+def pictures(out: Path, classifier: nn.Module) -> None:
     """Grids for the documentation: what each code's parts draw."""
     folder = TABLES.parent / "images"
     if (path := out / "InfoGAN.safetensors").exists():
@@ -245,6 +245,11 @@ def pictures(out: Path) -> None:
         latents = infogan.draw(8, source()).repeat_interleave(10, dim=0)
         latents[:, :10] = torch.eye(10).repeat(8, 1)
         save_image(infogan.decode(latents), folder / "infogan.png", nrow=10, pad_value=1)
+        data = few_fashion()
+        blocks = explain(
+            infogan, classifier, data.test_inputs[:64], n_steps=32, class_names=data.class_names
+        ).plot_blocks()
+        blocks.savefig(folder / "gallery" / "blocks.png", dpi=90)
     if (path := out / "ALAE.safetensors").exists():
         alae, images = ALAE.load(path), few_fashion().test_inputs[:12]
         save_image(
@@ -307,7 +312,7 @@ def main() -> None:
         path.write_text(json.dumps(result))
         print(name, result, flush=True)
     tabulate(arguments.out)
-    pictures(arguments.out)
+    pictures(arguments.out, classifier)
 
 
 def tabulate(out: Path) -> None:
