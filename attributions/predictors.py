@@ -107,10 +107,16 @@ def predict_in_batches(
     return torch.cat(batches)
 
 
+def as_logits(outputs: Tensor, are_probabilities: bool) -> Tensor:
+    """Logits of outputs `(batch, classes)`: of probabilities their logarithms, never infinite."""
+    if not are_probabilities:
+        return outputs
+    return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+
+
 def log_probabilities(predictor: Function, inputs: Tensor) -> Tensor:
     """Logits `(batch, classes)` of a predictor that ends in a softmax: its logarithms."""
-    outputs = as_outputs(call_frozen(predictor, inputs))
-    return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+    return as_logits(predict(predictor, inputs), True)
 
 
 def are_probabilities(outputs: Tensor) -> bool:

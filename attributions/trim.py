@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from attributions.predictors import Function, predict
+from attributions.predictors import Function, as_logits, predict
 
 
 class Contrast(NamedTuple):
@@ -132,9 +132,11 @@ class Trim(nn.Module):
 
     def select(self, outputs: Tensor) -> Tensor:
         """What is explained of the predictor's `outputs` `(batch, classes)`."""
-        if self.probabilities:
-            outputs = outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
-        return select(outputs, self.explained)
+        return select(as_logits(outputs, self.probabilities), self.explained)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """The predictor's logits at inputs `(batch, *event)`, all of them: `(batch, classes)`."""
+        return as_logits(predict(self.predictor, inputs, self.preprocess), self.probabilities)
 
 
 def select(outputs: Tensor, explained: Explained) -> Tensor:

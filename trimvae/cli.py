@@ -15,6 +15,7 @@ from attributions.methods import method_named
 from trimvae import demo as demonstration
 from trimvae import runs
 from trimvae.commands import (
+    Opened,
     absolute,
     code_parts,
     load,
@@ -25,7 +26,7 @@ from trimvae.commands import (
     train_code,
 )
 from trimvae.evaluation import Evaluation, evaluate
-from trimvae.explaining import explain, versions
+from trimvae.explaining import versions
 from trimvae.explanation import Explanation
 from trimvae.files import write_json, write_text
 from trimvae.objectives import Perceptual, objective_named
@@ -246,16 +247,9 @@ def train(
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
     write_json(folder / "history.json", history)
     held_out = 128 if game else 1000  # without an encoder each image is searched for
-    explanation = explain(
-        code,
-        predictor,
-        parts.test_inputs[:held_out],
-        preprocess=preprocessing,
-        task=task,  # type: ignore[arg-type]
-        labels=_first(parts.test_labels, held_out),
-        class_names=parts.class_names,
-        feature_names=parts.feature_names,
-    )
+    explanation = Opened(
+        folder, configuration, code, predictor, preprocessing, parts.test_inputs, parts.test_labels
+    ).explain(held_out)
     runs.save_explanation(folder / "explanation", explanation)
     metrics = explanation.metrics
     if isinstance(code, VAE):

@@ -21,7 +21,12 @@ from attributions.codes import (
 from attributions.measures import decisions
 from attributions.methods import Method, name_of, takes_distribution
 from attributions.paths import PathAttributions
-from attributions.predictors import Function, check_predictor, predict_in_batches
+from attributions.predictors import (
+    Function,
+    as_logits,
+    check_predictor,
+    predict_in_batches,
+)
 from attributions.trim import Explained
 from trimvae.baselines import NamedBaseline, baselines_named
 from trimvae.explanation import Explanation, check_names
@@ -179,9 +184,9 @@ def explain(
         baselines=baselines,
         attributions=paths.attributions,
         total_variation=paths.total_variation,
-        outputs=_logits(outputs, are_probabilities),
-        reencoded_outputs=_logits(reencoded, are_probabilities),
-        baseline_outputs=_logits(plain_start, are_probabilities),
+        outputs=as_logits(outputs, are_probabilities),
+        reencoded_outputs=as_logits(reencoded, are_probabilities),
+        baseline_outputs=as_logits(plain_start, are_probabilities),
         explained_at=explained_at,
         explained_at_baseline=at_baseline.expand_as(explained_at).clone(),
         latent_share=_latent_share(trim, outputs, reencoded, plain_start),
@@ -238,11 +243,6 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in names
     }
-
-
-def _logits(outputs: Tensor, are_probabilities: bool) -> Tensor:
-    tiny = torch.finfo(outputs.dtype).tiny
-    return outputs.clamp_min(tiny).log() if are_probabilities else outputs
 
 
 def _latent_share(trim: Trim, outputs: Tensor, reencoded: Tensor, at_start: Tensor) -> Tensor:

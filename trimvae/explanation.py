@@ -191,8 +191,7 @@ class Explanation:
     @cached_property
     def shares(self) -> Tensor:
         """`(latents,)`, each latent's share of the absolute attribution to predicted classes."""
-        strength = self.target_attributions.abs().mean(dim=0)
-        return strength / strength.sum().clamp_min(torch.finfo(strength.dtype).tiny)
+        return _shares(self.target_attributions)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -208,8 +207,7 @@ class Explanation:
     @cached_property
     def block_shares(self) -> Tensor:
         """`(blocks,)`, each block's share of the absolute attribution to predicted classes."""
-        strength = self.of_target(self.by_block).abs().mean(dim=0)
-        return strength / strength.sum().clamp_min(torch.finfo(strength.dtype).tiny)
+        return _shares(self.of_target(self.by_block))
 
     @cached_property
     def slopes(self) -> Tensor:
@@ -748,6 +746,12 @@ class Explanation:
     def of_target(self, tensor: Tensor) -> Tensor:
         """Rows `(batch, latents)` of the predicted class in `(batch, classes, latents)`."""
         return tensor[torch.arange(len(tensor), device=tensor.device), self.target]
+
+
+def _shares(attributions: Tensor) -> Tensor:
+    """Each column's share of the absolute attributions `(batch, columns)`."""
+    strength = attributions.abs().mean(dim=0)
+    return strength / strength.sum().clamp_min(torch.finfo(strength.dtype).tiny)
 
 
 def check_names(argument: str, names: Sequence[str], count: int) -> None:

@@ -5,7 +5,7 @@ import random
 import signal
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,16 @@ def quiet_lightning() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def check_finite(total: Tensor, terms: Mapping[str, Tensor], function: str, remedy: str) -> None:
+    """Raise a FloatingPointError that names every term unless the loss is finite."""
+    if not torch.isfinite(total):
+        raise FloatingPointError(
+            f"`{function}` must reach finite losses. Got "
+            + ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+            + f" {remedy}"
+        )
 
 
 def every_epoch(folder: str | Path) -> ModelCheckpoint:

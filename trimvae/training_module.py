@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from attributions import Penalty, Trim, agreement, prediction_kl
 from attributions.code_penalties import CodePenalty, Step, penalty_named
-from attributions.predictors import Function, predict
+from attributions.predictors import Function
 from attributions.trim import Contrast, Explained
-from trimvae.lightning_support import RecentPosteriors
+from trimvae.lightning_support import RecentPosteriors, check_finite
 from trimvae.loading import contexts_of, inputs_of, mix, size_of
 from trimvae.objectives import BetaVAE, FactorVAE, Objective, Pass, kl, permuted, reconstruction
 from trimvae.vae import VAE
@@ -143,7 +143,7 @@ class VAETraining(L.LightningModule):
         penalised = bool(self.penalties) and self.global_step % self.penalty_every == 0
         if self.prediction_weight or penalised:
             with torch.no_grad():
-                outputs = self._logits(inputs)
+                outputs = self.trim.logits(inputs)
         if self.prediction_weight:
             terms["prediction"] = self._prediction_loss(outputs, observation.mean)
             total = total + self.prediction_weight * terms["prediction"]
@@ -153,12 +153,8 @@ class VAETraining(L.LightningModule):
                 seen = step if isinstance(penalty, CodePenalty) else step.contributions
                 terms[penalty.name] = penalty(seen)  # type: ignore[arg-type]
                 total = total + self.penalty_every * penalty.weight * terms[penalty.name]
-        if not torch.isfinite(total):
-            raise FloatingPointError(
-                "`fit` must reach finite losses. Got "
-                + ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-                + f" at step {self.global_step}. Lower `learning_rate` or the weights."
-            )
+        remedy = f"at step {self.global_step}. Lower `learning_rate` or the weights."
+        check_finite(total, terms, "fit", remedy)
         logged = {"loss": total, **terms}
         self.log_dict(
             {name: value.detach() for name, value in logged.items()},
@@ -182,7 +178,7 @@ class VAETraining(L.LightningModule):
             "kl": kl(posterior, self.vae.prior_given(contexts)),
         }
         if self._functions[0] is not None:
-            outputs, reencoded = self._logits(inputs), self._logits(observation.mean)
+            outputs, reencoded = self.trim.logits(inputs), self.trim.logits(observation.mean)
             terms["prediction"] = self._prediction_loss(outputs, observation.mean)
             terms["agreement"] = agreement(outputs, reencoded, regression=self.task == "regression")
         self.log_dict(
@@ -225,14 +221,8 @@ class VAETraining(L.LightningModule):
         """Mark the checkpoint as ours."""
         checkpoint["trimvae"] = {"latent_size": self.vae.latent_size}
 
-    def _logits(self, inputs: Tensor) -> Tensor:
-        outputs = predict(self.trim.predictor, inputs, self.trim.preprocess)
-        if self.trim.probabilities:
-            return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
-        return outputs
-
     def _prediction_loss(self, outputs: Tensor, reconstructions: Tensor) -> Tensor:
-        reencoded = self._logits(reconstructions)
+        reencoded = self.trim.logits(reconstructions)
         if self.task == "regression":
             return F.mse_loss(reencoded, outputs)
         return prediction_kl(outputs, reencoded)

@@ -15,13 +15,14 @@ from torch.utils.data import DataLoader
 from attributions import Penalty, Trim, path_contributions, prediction_kl
 from attributions.codes import Block, held_in_eval_mode, with_noise_of
 from attributions.penalties import Monotonicity, Sparsity
-from attributions.predictors import Function, check_predictor, predict
+from attributions.predictors import Function, check_predictor
 from attributions.trim import Explained
 from trimvae.files import read_tensors, write_tensors
 from trimvae.lightning_support import (
     History,
     ProgressBar,
     caller_undisturbed,
+    check_finite,
     every_epoch,
     quiet_lightning,
 )
@@ -202,12 +203,8 @@ class AdversarialTraining(L.LightningModule):
             if update.explains:
                 with statistics_fixed(self.model):
                     total = total + self._explained(inputs, generator, terms)
-            if not torch.isfinite(total):
-                raise FloatingPointError(
-                    "`fit_generator` must reach finite losses. Got "
-                    + ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-                    + f" at batch {step}. Lower the learning rates or the weights."
-                )
+            remedy = f"at batch {step}. Lower the learning rates or the weights."
+            check_finite(total, terms, "fit_generator", remedy)
             optimizer.zero_grad()
             self.manual_backward(total)
             optimizer.step()
@@ -237,8 +234,8 @@ class AdversarialTraining(L.LightningModule):
             return total
         if self.prediction_weight:
             with torch.no_grad():
-                outputs = self._logits(trim, inputs)
-            drawn = self._logits(trim, self.model.reencoded(inputs, generator))
+                outputs = trim.logits(inputs)
+            drawn = trim.logits(self.model.reencoded(inputs, generator))
             terms["prediction"] = prediction_kl(outputs, drawn)
             total = total + self.prediction_weight * terms["prediction"]
         if self.penalties:
@@ -259,12 +256,6 @@ class AdversarialTraining(L.LightningModule):
                 terms[penalty.name] = penalty(contributions)
                 total = total + penalty.weight * terms[penalty.name]
         return total
-
-    def _logits(self, trim: Trim, inputs: Tensor) -> Tensor:
-        outputs = predict(trim.predictor, inputs, trim.preprocess)
-        if trim.probabilities:
-            return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
-        return outputs
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from trimvae.latent_models.adversarial import (
     gradient_penalty,
     nonsaturating,
 )
-from trimvae.latent_models.infogan import generator, trunk
+from trimvae.latent_models.infogan import check_sides, generator, trunk
 
 
 class ALAE(GenerativeCode):
@@ -60,11 +60,7 @@ class ALAE(GenerativeCode):
         gamma: float = 0.3,
         latent_weight: float = 0.3,
     ) -> None:
-        _, height, width = image_shape
-        if height % 4 or width % 4:
-            raise ValueError(
-                f"`image_shape` must have sides divisible by 4. Got {tuple(image_shape)}. Pad them."
-            )
+        check_sides(image_shape)
         super().__init__(image_shape, latent_size)
         self.configuration = {
             "image_shape": list(image_shape),

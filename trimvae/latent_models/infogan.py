@@ -61,11 +61,7 @@ class InfoGAN(GenerativeCode):
         information_weight: float = 1.0,
         inversion_steps: int = 300,
     ) -> None:
-        _, height, width = image_shape
-        if height % 4 or width % 4:
-            raise ValueError(
-                f"`image_shape` must have sides divisible by 4. Got {tuple(image_shape)}. Pad them."
-            )
+        check_sides(image_shape)
         if n_categories < 2 and n_continuous < 1:
             raise ValueError(
                 "`n_categories` must be at least 2, or `n_continuous` at least 1. Got "
@@ -192,6 +188,14 @@ class InfoGAN(GenerativeCode):
         cross_entropy, error = self.information_loss(images, latents)
         total = game + self.information_weight * (cross_entropy + error)
         return total, {"generator": game, "category": cross_entropy, "continuous": error}
+
+
+def check_sides(image_shape: Sequence[int]) -> None:
+    """Raise a ValueError unless both sides can be halved twice."""
+    if any(side % 4 for side in image_shape[1:]):
+        raise ValueError(
+            f"`image_shape` must have sides divisible by 4. Got {tuple(image_shape)}. Pad them."
+        )
 
 
 def generator(latent_size: int, image_shape: Sequence[int], channels: int) -> nn.Module:
