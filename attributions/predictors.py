@@ -91,11 +91,13 @@ def predict(predictor: Function, inputs: Tensor, preprocess: Function | None = N
         preprocess: Applied to `inputs` first (a resize, three channels, mean and deviation ...).
 
     Returns:
-        `(batch, classes)`.
+        `(batch, classes)`, in no lower precision than `inputs`: also under autocast.
     """
+    precision = inputs.dtype
     if preprocess is not None:
         inputs = call_frozen(preprocess, inputs)
-    return as_outputs(call_frozen(predictor, inputs))
+    outputs = as_outputs(call_frozen(predictor, inputs))
+    return outputs.to(torch.promote_types(outputs.dtype, precision))
 
 
 def predict_in_batches(

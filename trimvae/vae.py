@@ -1,5 +1,6 @@
 """The VAE: encode -> torch.distributions.Normal, decode -> inputs."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -204,14 +205,15 @@ class VAE(nn.Module):
             is_normal = isinstance(encoded, Normal)
             self._latent_size = encoded.mean.shape[1] if is_normal else encoded.shape[1] // 2
         if isinstance(encoded, Normal):
-            return encoded
+            mean, deviation = self._in_full(encoded.mean), self._in_full(encoded.stddev)
+            return Normal(mean, deviation, validate_args=False)
         if encoded.shape != (len(inputs), 2 * self.latent_size):
             raise ValueError(
                 "`encoder` must return a Normal or (batch, 2 * latent_size) means and "
                 f"log-variances. Got shape {tuple(encoded.shape)} for latent_size "
                 f"{self.latent_size}. Change its last layer."
             )
-        mean, log_variance = encoded.chunk(2, dim=1)
+        mean, log_variance = self._in_full(encoded).chunk(2, dim=1)
         return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
 
     conditional = False
@@ -227,7 +229,7 @@ class VAE(nn.Module):
 
     def observe(self, latents: Tensor) -> Distribution:
         """Return p(x given z) of latents `(batch, latent_size)`, over `(batch, *event)`."""
-        decoded = self.decoder(latents)
+        decoded = self._in_full(self.decoder(latents))
         if self.likelihood == "bernoulli":
             # Not validated: grey values between 0 and 1 count as probabilities.
             return Bernoulli(logits=decoded, validate_args=False)
@@ -236,12 +238,16 @@ class VAE(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Reconstructions `(batch, *event)`: the mean of p(x given z)."""
-        decoded = self.decoder(latents)
+        decoded = self._in_full(self.decoder(latents))
         return decoded.sigmoid() if self.likelihood == "bernoulli" else decoded
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Reconstructions of inputs `(batch, *event)` at the posterior means."""
         return self.decode(self.encode(inputs).mean)
+
+    def _in_full(self, outputs: Tensor) -> Tensor:
+        """Outputs in the parameters' precision: mixed precision is for layers, not for nats."""
+        return outputs.to(next(self.parameters()).dtype)
 
     def check_shape(self, inputs: Tensor) -> None:
         """Raise a ValueError unless every example has the event shape."""
@@ -270,11 +276,11 @@ class VAE(nn.Module):
                 "Convert them, e.g. images.float() / 255."
             )
         self.check_shape(inputs)
-        if not torch.isfinite(inputs).all():
+        low, high = (value.item() for value in inputs.aminmax())  # NaN where one is NaN
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise ValueError(
                 "`inputs` must be finite. Got NaN or infinity. Remove or impute such examples."
             )
-        low, high = (value.item() for value in inputs.aminmax())
         if self.likelihood == "bernoulli" and (low < 0 or high > 1):
             raise ValueError(
                 "`inputs` must lie in [0, 1] for likelihood='bernoulli'. "

@@ -87,10 +87,10 @@ class Keep(L.Callback):
         print(self.path.stem, trainer.current_epoch, terms, flush=True)
 
 
-def run(name: str, epochs: int | None, out: Path) -> None:
+def run(name: str, epochs: int | None, precision: str, out: Path) -> None:
     published = RUNS[name]
     torch.manual_seed(0)
-    vae = VAE.convolutional((1, 64, 64), latent_size=10)
+    vae = VAE.convolutional((1, 64, 64), latent_size=10).to(memory_format=torch.channels_last)
     if torch.cuda.is_available():
         vae.cuda()
     fit(
@@ -103,6 +103,7 @@ def run(name: str, epochs: int | None, out: Path) -> None:
         batch_size=64,
         learning_rate=published.learning_rate,
         schedule="constant",
+        precision=precision,
         progress=False,
         callbacks=[Keep(out / f"{name}.json")],
     )
@@ -137,12 +138,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/dsprites"))
     parser.add_argument("--epochs", type=int, help="the published number without it")
+    parser.add_argument("--precision", default="32-true", help="Lightning's, e.g. bf16-mixed")
     parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in [] if arguments.table else arguments.only:
-        run(name, arguments.epochs, arguments.out)
+        run(name, arguments.epochs, arguments.precision, arguments.out)
     tabulate(arguments.out)
 
 

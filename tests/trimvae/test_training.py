@@ -324,6 +324,16 @@ def test_lightnings_precisions_work_with_penalties(precision, table, predictor):
     assert next(vae.parameters()).dtype == torch.float32
 
 
+def test_mixed_precision_is_for_layers_and_not_for_losses(table, predictor):
+    vae = small_vae()
+    trim = Trim(predictor, vae.decode)
+    with torch.autocast("cpu", torch.bfloat16):
+        posterior = vae.encode(table)
+        observation = vae.observe(posterior.mean)
+        for result in (posterior.mean, posterior.stddev, observation.mean, trim(posterior.mean)):
+            assert result.dtype == torch.float32
+
+
 def test_a_regression_is_recognised_and_its_prediction_loss_is_squared_error(table):
     predictor = nn.Linear(6, 1)
     vae = small_vae()
