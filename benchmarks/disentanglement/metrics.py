@@ -99,9 +99,14 @@ def disent_factor_vae(encode: Callable, n_factors: int) -> float:
     return score["factor_vae.eval_accuracy"]
 
 
-def timed(function: Callable[[], float]) -> tuple[float, float]:
-    started = time.process_time()
-    return function(), time.process_time() - started
+def timed(function: Callable[[], float], times: int = 1) -> tuple[float, float]:
+    """Score, and the fewest CPU seconds of so many times."""
+    seconds = []
+    for _ in range(times):
+        started = time.process_time()
+        score = function()
+        seconds.append(time.process_time() - started)
+    return score, min(seconds)
 
 
 def compare(skip_dci: bool) -> None:
@@ -149,7 +154,8 @@ def compare(skip_dci: bool) -> None:
     for name, (ours, theirs) in contests.items():
         if name.startswith("DCI") and skip_dci:
             continue
-        (mine, seconds), (other, theirs_seconds) = timed(ours), timed(theirs)
+        times = 1 if name.startswith("DCI") else 5
+        (mine, seconds), (other, theirs_seconds) = timed(ours, times), timed(theirs, times)
         rows[name] = {
             "ours": f"{mine:.6f}",
             "reference": f"{other:.6f}",
