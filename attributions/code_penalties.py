@@ -263,6 +263,8 @@ class Step:
     generator: torch.Generator
     residual: Tensor | None = None
     """`(examples, *event)`, held fixed along paths; none without it."""
+    baselines: Tensor | None = None
+    """`(examples, latents)`, where paths start; at 0, a normal prior's mean, without it."""
 
     @cached_property
     def contributions(self) -> Tensor:
@@ -270,6 +272,7 @@ class Step:
         return path_contributions(
             self.trim,
             self.latents,
+            self.baselines,
             target=self.target,
             additional_forward_args=self.residual,
             alphas=self.alphas,

@@ -148,7 +148,7 @@ def train_code(
             predictor,
             parts.train_inputs,
             prediction_weight=prediction_weight,
-            penalties=penalties,  # type: ignore[arg-type]
+            penalties=penalties,
             **options,
         )
     contexts = isinstance(code, IVAE)

@@ -83,6 +83,34 @@ def check_finite(total: Tensor, terms: Mapping[str, Tensor], function: str, reme
         )
 
 
+def log_terms(module: L.LightningModule, terms: Mapping[str, Tensor], batch_size: int) -> None:
+    """Log means of an epoch; every step's values only where a logger or progress bar takes them."""
+    trainer = module._trainer
+    watched = trainer is None or bool(trainer.loggers) or trainer.progress_bar_callback is not None
+    module.log_dict(
+        {name: value.detach() for name, value in terms.items()},
+        prog_bar=watched,
+        on_step=watched,
+        on_epoch=True,
+        batch_size=batch_size,
+    )
+
+
+def defaults_for(module: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Our defaults for Lightning's `Trainer`, and what the caller gave for it instead."""
+    device = next(module.parameters()).device.type
+    return {
+        "accelerator": {"cuda": "gpu"}.get(device, device),
+        "devices": 1,
+        "logger": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        # Collecting what no logger takes costs a few per cent of a step.
+        "log_every_n_steps": 1 if given.get("logger") else 50,
+        **given,
+    }
+
+
 def every_epoch(folder: str | Path) -> ModelCheckpoint:
     """Keep `last.ckpt`, written whole after every epoch."""
     return ModelCheckpoint(

@@ -19,6 +19,7 @@ from trimvae.lightning_support import (
     History,
     ProgressBar,
     caller_undisturbed,
+    defaults_for,
     every_epoch,
     quiet_lightning,
 )
@@ -158,22 +159,13 @@ def fit(
         callbacks.append(every_epoch(checkpoint_dir))
     repeatable = not isinstance(data, DataLoader)
     with caller_undisturbed(vae, seed), quiet_lightning():
-        options = {
-            "accelerator": _accelerator_of(vae),
-            "devices": 1,
-            "logger": False,
-            "enable_model_summary": False,
-            "num_sanity_val_steps": 0,
-            "log_every_n_steps": 1,
-            **trainer_options,
-        }
         trainer = L.Trainer(
             max_epochs=max_epochs,
             callbacks=callbacks,
             enable_checkpointing=checkpoint_dir is not None,
             enable_progress_bar=progress,
             use_distributed_sampler=not repeatable,
-            **options,
+            **defaults_for(vae, trainer_options),
         )
         shared = functools.partial(
             loader, batch_size=per_step, rank=trainer.global_rank, world=trainer.world_size
@@ -219,8 +211,3 @@ def _checkpoint_path(checkpoint_dir: str | Path | None, resume: bool) -> Path | 
             "last.ckpt. Pass resume=True to go on, or choose another folder."
         )
     return None
-
-
-def _accelerator_of(vae: VAE) -> str:
-    device = next(vae.parameters()).device.type
-    return {"cuda": "gpu"}.get(device, device)

@@ -15,7 +15,7 @@ from attributions import Penalty, Trim, agreement, prediction_kl
 from attributions.code_penalties import CodePenalty, Step, penalty_named
 from attributions.predictors import Function
 from attributions.trim import Contrast, Explained
-from trimvae.lightning_support import RecentPosteriors, check_finite
+from trimvae.lightning_support import RecentPosteriors, check_finite, log_terms
 from trimvae.loading import contexts_of, inputs_of, mix, size_of
 from trimvae.objectives import BetaVAE, FactorVAE, Objective, Pass, kl, permuted, reconstruction
 from trimvae.vae import VAE
@@ -155,14 +155,7 @@ class VAETraining(L.LightningModule):
                 total = total + self.penalty_every * penalty.weight * terms[penalty.name]
         remedy = f"at step {self.global_step}. Lower `learning_rate` or the weights."
         check_finite(total, terms, "fit", remedy)
-        logged = {"loss": total, **terms}
-        self.log_dict(
-            {name: value.detach() for name, value in logged.items()},
-            prog_bar=True,
-            on_step=True,
-            on_epoch=True,
-            batch_size=len(inputs),
-        )
+        log_terms(self, {"loss": total, **terms}, len(inputs))
         self._log_decomposition(posterior, prior)
         return total
 

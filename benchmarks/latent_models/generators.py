@@ -53,9 +53,9 @@ BATCH = {"InfoGAN": 64, "ALAE": 64, "StyleGAN2": 32}
 class WithoutInformation(InfoGAN):
     """The recogniser learns as before, the generator is not told."""
 
-    def information_loss(self, images: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Of images without a graph."""
-        return super().information_loss(images.detach(), latents)
+    def information_loss(self, features: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Of features without a graph."""
+        return super().information_loss(features.detach(), latents)
 
 
 def source(seed: int = 1) -> torch.Generator:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attributions import Sparsity, Trim
+from attributions import Sparsity, Trim, path_contributions
 from attributions.codes import Block, blocks_of, with_noise_of
 from tests.cases import assert_same_snapshot, convolutional_predictor, snapshot
 from trimvae import explain
@@ -115,13 +115,13 @@ def test_training_leaves_predictor_and_generators_alone_and_logs_every_term(mode
         classifier,
         images,
         prediction_weight=weight,
-        penalties=[Sparsity(1.0)],
+        penalties=[Sparsity(1.0), "group_sparsity"],
         max_epochs=2,
         batch_size=8,
         progress=False,
     )
     assert len(history) == 2
-    assert {"sparsity", "generator", "discriminator"} <= set(history[0])
+    assert {"sparsity", "group_sparsity", "generator", "discriminator"} <= set(history[0])
     assert ("prediction" in history[0]) == bool(weight)
     assert_same_snapshot(before, snapshot(classifier))
     assert torch.equal(state, torch.get_rng_state())
@@ -140,15 +140,26 @@ def reached(total, *modules):
     return all(found)
 
 
-def test_the_penalty_reaches_decoder_and_mapping(model, images):
+def test_the_penalty_reaches_decoder_and_what_makes_the_latents(model, images):
     module = AdversarialTraining(model.train(), predictor(), penalties=[Sparsity(1.0)])
     total = module._explained(images, torch.Generator().manual_seed(0), {})
     parts = {
-        InfoGAN: ("generator",),  # codes are drawn, not mapped
-        ALAE: ("generator", "mapping"),
+        InfoGAN: ("generator", "recogniser"),
+        ALAE: ("generator", "encoder"),
         StyleGAN2: ("synthesis", "mapping"),
     }[type(model)]
     assert reached(total, *[getattr(model, name) for name in parts])
+
+
+@pytest.mark.parametrize("kind", [ALAE, StyleGAN2])
+def test_attributions_of_drawn_latents_reach_the_mapping(kind):
+    model, classifier = MODELS[kind](), predictor()
+    latents = model.draw(6, torch.Generator().manual_seed(0))
+    contributions = path_contributions(
+        Trim(classifier, model.decode), latents, model.baseline(1).expand_as(latents), 0, n_points=4
+    )
+    decoder = model.generator if kind is ALAE else model.synthesis
+    assert reached(Sparsity()(contributions), decoder, model.mapping)
 
 
 def test_attributions_in_training_do_not_depend_on_the_rest_of_the_batch():
@@ -405,6 +416,11 @@ def test_bad_arguments_of_the_game_are_named(model, images, options, message):
     for make in (InfoGAN, ALAE):
         with pytest.raises(ValueError, match="`image_shape` must have sides divisible by 4"):
             make((1, 9, 8))
+
+
+def test_penalties_made_for_vaes_are_refused(model, images):
+    with pytest.raises(ValueError, match="`penalties` must be of attributions or of the decoder"):
+        fit_generator(model, predictor(), images, penalties=["independence"], progress=False)
 
 
 def test_a_modulated_convolution_does_not_depend_on_the_scale_of_its_styles():

@@ -12,9 +12,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
-from attributions import Penalty, Trim, path_contributions, prediction_kl
+from attributions import Penalty, Trim, prediction_kl
+from attributions.code_penalties import (
+    CodePenalty,
+    Independence,
+    InformationFlow,
+    Step,
+    penalty_named,
+)
 from attributions.codes import Block, held_in_eval_mode, with_noise_of
-from attributions.penalties import Monotonicity, Sparsity
 from attributions.predictors import Function, check_predictor
 from attributions.trim import Explained
 from trimvae.files import read_tensors, write_tensors
@@ -23,7 +29,9 @@ from trimvae.lightning_support import (
     ProgressBar,
     caller_undisturbed,
     check_finite,
+    defaults_for,
     every_epoch,
+    log_terms,
     quiet_lightning,
 )
 from trimvae.loading import Data, Repeatable, inputs_of, loader, mix
@@ -44,7 +52,8 @@ class Update(NamedTuple):
     every: int = 1
     """Batches between two steps: lazy regularisers."""
     explains: bool = False
-    """Whether prediction loss and penalties are added: the generator's own step."""
+    """Whether prediction loss and penalties are added: a step of the generator, and of the encoder
+    where there is one."""
     shares: str | None = None
     """An earlier update whose Adam this one uses, too: a lazy regulariser of the same weights."""
 
@@ -90,8 +99,8 @@ class GenerativeCode(nn.Module, ABC):
     def updates(self) -> Sequence[Update]:
         """The optimisers' steps on a batch, in order."""
 
-    def reencoded(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Inputs drawn again from their latents, with a graph, for the prediction loss."""
+    def inferred(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Latents of inputs, with a graph, for prediction loss and penalties."""
         raise NotImplementedError
 
     def after_batch(self) -> None:
@@ -126,7 +135,7 @@ class GenerativeCode(nn.Module, ABC):
 
 
 class AdversarialTraining(L.LightningModule):
-    """A generative code and its game, with prediction loss and penalties on the generator's step.
+    """A generative code and its game, with prediction loss and penalties on one of its steps.
 
     Args:
         model: Trained.
@@ -136,7 +145,7 @@ class AdversarialTraining(L.LightningModule):
         preprocess: See `fit_generator`.
         explained: See `fit_generator`.
         probabilities: Whether the predictor ends in a softmax.
-        penalty_examples: Latents drawn for the penalties in each step.
+        penalty_examples: Latents that the penalties see in each step.
         penalty_points: Path points per example.
         seed: Of all that is drawn.
     """
@@ -147,7 +156,7 @@ class AdversarialTraining(L.LightningModule):
         predictor: Function | None = None,
         *,
         prediction_weight: float = 0.0,
-        penalties: Sequence[Penalty] = (),
+        penalties: Sequence[Penalty | CodePenalty] = (),
         preprocess: Function | None = None,
         explained: Explained = "centred_logit",
         probabilities: bool = False,
@@ -198,7 +207,6 @@ class AdversarialTraining(L.LightningModule):
             optimizer = optimizers[update.shares or update.name]
             seed = mix(self.seed, step, index)
             generator = torch.Generator(device=inputs.device).manual_seed(seed)
-            self.toggle_optimizer(optimizer)
             total, terms = update.loss(inputs, generator)
             if update.explains:
                 with statistics_fixed(self.model):
@@ -206,19 +214,13 @@ class AdversarialTraining(L.LightningModule):
             remedy = f"at batch {step}. Lower the learning rates or the weights."
             check_finite(total, terms, "fit_generator", remedy)
             optimizer.zero_grad()
-            self.manual_backward(total)
+            own = [parameter for module in update.modules for parameter in module.parameters()]
+            self.manual_backward(total, inputs=own)
             optimizer.step()
-            self.untoggle_optimizer(optimizer)
             logged |= terms
         self.model.batches += 1
         self.model.after_batch()
-        self.log_dict(
-            {name: value.detach() for name, value in logged.items()},
-            prog_bar=True,
-            on_step=True,
-            on_epoch=True,
-            batch_size=len(inputs),
-        )
+        log_terms(self, logged, len(inputs))
 
     def _optimizers(self) -> dict[str, Any]:
         """Each by the name of the update that owns it."""
@@ -228,34 +230,52 @@ class AdversarialTraining(L.LightningModule):
 
     def _explained(self, inputs: Tensor, generator: torch.Generator, terms: Terms) -> Tensor:
         """Weighted prediction loss and penalties; their values go to `terms`."""
+        (trim,) = self._trim
         total = inputs.new_zeros(())
-        trim = self._trim[0]
         if trim is None:
             return total
+        if can_infer(self.model):
+            latents = self.model.inferred(inputs, generator)
+        else:
+            latents = self.model.draw(self.penalty_examples, generator)
         if self.prediction_weight:
             with torch.no_grad():
                 outputs = trim.logits(inputs)
-            drawn = trim.logits(self.model.reencoded(inputs, generator))
-            terms["prediction"] = prediction_kl(outputs, drawn)
+            terms["prediction"] = prediction_kl(outputs, trim.logits(self.model.decode(latents)))
             total = total + self.prediction_weight * terms["prediction"]
         if self.penalties:
-            latents = self.model.draw(self.penalty_examples, generator)
-            with torch.no_grad():
-                outputs = trim(latents)
-            starts = self.model.baseline(1).expand_as(latents)
-            starts = with_noise_of(self.model, starts, latents)
-            contributions = path_contributions(
-                trim,
-                latents,
-                starts,
-                outputs.argmax(dim=1) if outputs.shape[1] > 1 else 0,
-                n_points=self.penalty_points,
-                generator=generator,
-            )
+            step = self._penalty_step(trim, inputs, latents, generator)
             for penalty in self.penalties:
-                terms[penalty.name] = penalty(contributions)
+                seen = step if isinstance(penalty, CodePenalty) else step.contributions
+                terms[penalty.name] = penalty(seen)  # type: ignore[arg-type]
                 total = total + penalty.weight * terms[penalty.name]
         return total
+
+    def _penalty_step(
+        self, trim: Trim, inputs: Tensor, latents: Tensor, generator: torch.Generator
+    ) -> Step:
+        """Contributions of the predicted class, along the path from the baseline, noise held."""
+        examples, points = self.penalty_examples, self.penalty_points
+        latents = latents[:examples]
+        with torch.no_grad():
+            outputs = trim(latents)
+        noise = torch.rand((len(latents), points), generator=generator, device=latents.device)
+        starts = self.model.baseline(1).expand_as(latents)
+        return Step(
+            trim=trim,
+            encode=lambda some: self.model.inferred(some, generator),
+            inputs=inputs[:examples],
+            latents=latents,
+            target=outputs.argmax(dim=1) if outputs.shape[1] > 1 else 0,
+            alphas=(torch.arange(points, device=latents.device) + noise) / points,
+            generator=generator,
+            baselines=with_noise_of(self.model, starts, latents),
+        )
+
+
+def can_infer(model: GenerativeCode) -> bool:
+    """Whether a model has latents of inputs in training, not only by a search."""
+    return type(model).inferred is not GenerativeCode.inferred
 
 
 @contextmanager
@@ -283,7 +303,7 @@ def fit_generator(
     data: Data,
     *,
     prediction_weight: float = 0.0,
-    penalties: Sequence[Penalty] = (),
+    penalties: Sequence[Penalty | CodePenalty | str] = (),
     preprocess: Function | None = None,
     explained: Explained = "centred_logit",
     max_epochs: int = 10,
@@ -303,14 +323,16 @@ def fit_generator(
         predictor: A classifier of the model's images, for prediction loss and penalties; None for
             a plain game.
         data: Images `(n, *image_shape)` in [0, 1]: tensor, Dataset or DataLoader.
-        prediction_weight: Weight of the prediction loss on the generator's step: images drawn again
-            from the codes of real ones must get the predictor's own output.
-        penalties: `Sparsity` and `Monotonicity` of attributions at latents drawn from the prior.
+        prediction_weight: Weight of the prediction loss: images drawn again from the latents of
+            real ones must get the predictor's own output.
+        penalties: Such as `Sparsity()` and `GroupSparsity()`, or their names, at the latents of
+            real images where the model has an encoder, else at latents drawn from the prior.
+            Not `Independence` and `InformationFlow`, which are made for VAEs.
         preprocess: Between images and predictor.
         explained: What attributions explain, see `attributions.Trim`.
         max_epochs: Passes over the data.
         batch_size: Images per batch.
-        penalty_examples: Latents drawn for the penalties in each step.
+        penalty_examples: Latents that the penalties see in each step.
         penalty_points: Path points per example.
         seed: Of batches and all that is drawn.
         checkpoint_dir: Keeps `last.ckpt` there after every epoch: model, all optimisers, counters.
@@ -323,10 +345,11 @@ def fit_generator(
 
     Raises:
         ValueError: A predictor is missing, the model cannot draw real images again, images have
-            another shape, or a penalty is not one of attributions.
+            another shape, or a penalty is made for VAEs.
         FloatingPointError: A loss is not finite.
     """
-    _check(model, predictor, prediction_weight, penalties, max_epochs)
+    chosen = [penalty_named(item) if isinstance(item, str) else item for item in penalties]
+    _check(model, predictor, prediction_weight, chosen, max_epochs)
     batches: Any = loader(data, batch_size=batch_size, seed=seed)
     if isinstance(data, DataLoader):
         batches = Repeatable(batches, seed)
@@ -344,7 +367,7 @@ def fit_generator(
         model,
         predictor,
         prediction_weight=prediction_weight,
-        penalties=penalties,
+        penalties=chosen,
         preprocess=preprocess,
         explained=explained,
         probabilities=probabilities,
@@ -362,20 +385,12 @@ def fit_generator(
         last = Path(checkpoint_dir) / "last.ckpt"
         checkpoint = str(last) if resume and last.exists() else None
     with caller_undisturbed(model, seed), quiet_lightning():
-        accelerator = "gpu" if model.device_of.type == "cuda" else model.device_of.type
         trainer = L.Trainer(
-            **{
-                "accelerator": accelerator,
-                "devices": 1,
-                "logger": False,
-                "enable_model_summary": False,
-                "log_every_n_steps": 1,
-                **trainer_options,
-            },
             max_epochs=max_epochs,
             callbacks=callbacks,
             enable_checkpointing=checkpoint_dir is not None,
             enable_progress_bar=progress,
+            **defaults_for(model, trainer_options),
         )
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     model.eval()
@@ -386,7 +401,7 @@ def _check(
     model: GenerativeCode,
     predictor: Function | None,
     prediction_weight: float,
-    penalties: Sequence[Penalty],
+    penalties: Sequence[Penalty | CodePenalty],
     max_epochs: int,
 ) -> None:
     if predictor is None and (prediction_weight or penalties):
@@ -396,16 +411,17 @@ def _check(
         )
     if max_epochs < 1:
         raise ValueError(f"`max_epochs` must be at least 1. Got {max_epochs}. Use 10.")
-    if prediction_weight and type(model).reencoded is GenerativeCode.reencoded:
+    if prediction_weight and not can_infer(model):
         raise ValueError(
             f"`prediction_weight` must be 0 for a {type(model).__name__}, which has no encoder to "
             f"draw real images again in training. Got {prediction_weight}. Use penalties."
         )
     for penalty in penalties:
-        if not isinstance(penalty, Sparsity | Monotonicity):
+        if isinstance(penalty, Independence | InformationFlow):
             raise ValueError(
-                f"`penalties` must be of attributions. Got {penalty!r}. Use Sparsity or "
-                "Monotonicity."
+                "`penalties` must be of attributions or of the decoder: encoder and prior of a "
+                f"{type(model).__name__} are not a VAE's. Got {penalty!r}. Use Sparsity or "
+                "GroupSparsity."
             )
 
 

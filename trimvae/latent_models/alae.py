@@ -27,6 +27,8 @@ class ALAE(GenerativeCode):
     3. E, G: $\lambda \lVert E(G(w)) - w \rVert^2 / \mathrm{Var}(w)$, with $w$ held fixed
 
     The reconstruction is asked for in latents alone: what the image looks like is up to the game.
+    Prediction loss and penalties join the third step, at $E(x)$ of real images: they say nothing to
+    F. (On the second, where E stands still, F gave up the game for sparse attributions.)
     $w$ is explained. Without the third loss E and G do not belong together.
 
     References:
@@ -96,18 +98,16 @@ class ALAE(GenerativeCode):
         with torch.no_grad():
             return self.draw(2048, source).mean(dim=0).repeat(n, 1)
 
-    def reencoded(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Decoded from the inputs' own latents."""
-        return self.decode(self.encode(inputs))
+    def inferred(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """`encode`, whatever the randomness."""
+        return self.encode(inputs)
 
     def updates(self) -> Sequence[Update]:
         """The three steps of a batch."""
         return (
             Update("discriminator", (self.encoder, self.discriminator), self._discriminate, 5e-4),
-            Update(
-                "generator", (self.mapping, self.generator), self._generate, 1e-3, explains=True
-            ),
-            Update("latent", (self.encoder, self.generator), self._cycle, 5e-4),
+            Update("generator", (self.mapping, self.generator), self._generate, 1e-3),
+            Update("latent", (self.encoder, self.generator), self._cycle, 5e-4, explains=True),
         )
 
     def _score(self, inputs: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ class InfoGAN(GenerativeCode):
 
     def recognise(self, inputs: Tensor) -> Tensor:
         """Codes that $Q$ reads, `(batch, n_categories + n_continuous)`: probabilities and means."""
-        logits, means = self._read(inputs)
+        logits, means = self._read(self.trunk(inputs))
         return torch.cat([logits.softmax(dim=1), means], dim=1)
 
     def encode(self, inputs: Tensor) -> Tensor:
@@ -145,15 +145,14 @@ class InfoGAN(GenerativeCode):
         start[:, : self.n_categories] = 1 / max(self.n_categories, 1)
         return start
 
-    def reencoded(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Drawn from the codes that $Q$ reads, with new noise: the codes must keep the output."""
+    def inferred(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """The codes that $Q$ reads, with new noise: the codes alone must keep the output."""
         codes = self.recognise(inputs)
-        noise = self.draw(len(inputs), generator)[:, codes.shape[1] :]
-        return self.decode(torch.cat([codes, noise], dim=1))
+        return torch.cat([codes, self.draw(len(inputs), generator)[:, codes.shape[1] :]], dim=1)
 
-    def information_loss(self, images: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the categories and squared error of the continuous codes read."""
-        logits, means = self._read(images)
+    def information_loss(self, features: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the categories and squared error of the continuous codes, as read."""
+        logits, means = self._read(features)
         category = latents[:, : self.n_categories]
         continuous = latents[:, self.n_categories : self.n_categories + self.n_continuous]
         cross_entropy = -(category * logits.log_softmax(dim=1)).sum(dim=1).mean()
@@ -168,8 +167,8 @@ class InfoGAN(GenerativeCode):
             ),
         )
 
-    def _read(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.recogniser(self.trunk(inputs))
+    def _read(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.recogniser(features)
         return found[:, : self.n_categories], found[:, self.n_categories :]
 
     def _score(self, inputs: Tensor) -> Tensor:
@@ -183,9 +182,9 @@ class InfoGAN(GenerativeCode):
 
     def _generate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
         latents = self.draw(len(inputs), generator)
-        images = self.decode(latents)
-        game = nonsaturating(None, self._score(images))
-        cross_entropy, error = self.information_loss(images, latents)
+        features = self.trunk(self.decode(latents))
+        game = nonsaturating(None, self.discriminator(features)[:, 0])
+        cross_entropy, error = self.information_loss(features, latents)
         total = game + self.information_weight * (cross_entropy + error)
         return total, {"generator": game, "category": cross_entropy, "continuous": error}
 
