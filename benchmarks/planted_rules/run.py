@@ -29,6 +29,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -49,8 +50,10 @@ from rules import (
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from tables import TABLES, spread, write
+from torch import Tensor
 
 from attributions import GroupSparsity
+from attributions.codes import Code, encode
 from attributions.heatmaps import PALETTE, new_figure
 from trimvae import VAE, explain, fit
 from trimvae.metrics import mig, mutual_information
@@ -103,21 +106,27 @@ def train(
     return vae
 
 
-def figures(vae: VAE, planted: Planted, rule: str) -> dict:
-    explanation = explain(vae, planted.classifier, planted.test_inputs, n_steps=32)
+def figures(
+    code: Code, planted: Planted, rule: str, read: Callable[[Tensor], Tensor] | None = None
+) -> dict:
+    """Of an explanation through a code; `read` gives the latents of images that are explained.
+
+    `read` is the code's own encoder without it.
+    """
+    read = read or (lambda images: encode(code, images).latents)
+    explanation = explain(code, planted.classifier, planted.test_inputs, n_steps=32)
     predicted = planted.classifier(planted.test_inputs).argmax(dim=1)
     rows = explanation.attributions[torch.arange(len(predicted)), predicted].abs().numpy()
-    weights = rows.sum(axis=0) / rows.sum()
     # The whole grid, so that independent latents have next to no information by chance.
     factors = DATA.factors[:, COLUMNS].numpy()
     with torch.no_grad():
-        codes = torch.cat(
-            [vae.encode(DATA.images_at(part)).mean for part in torch.arange(len(DATA)).split(512)]
-        ).numpy()
+        parts = torch.arange(len(DATA)).split(512)
+        codes = torch.cat([read(DATA.images_at(part)) for part in parts]).numpy()
+    weights = rows.sum(axis=0)[: codes.shape[1]] / rows.sum()
     information = mutual_information(codes, factors).matrix
     relevant = np.array([factor in RULES[rule].relevant for factor in FACTORS])
     shares = information / information.sum(axis=1, keepdims=True).clip(1e-12)
-    by_factor = weights @ sensitivity(lambda images: vae.encode(images).mean)
+    by_factor = weights @ sensitivity(read)
     effect = interventional_effect(planted.classifier, planted.test_factors[:500]).numpy()
     return {
         "hard_share": float(weights[relevant[information.argmax(axis=1)]].sum()),

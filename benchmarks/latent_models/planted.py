@@ -1,0 +1,181 @@
+"""Planted rules through every code: does the explanation name the factors that decide?
+
+Sprites, rules, classifiers and figures of benchmarks/planted_rules, here for every kind of code: as
+it is, and trained through the classifier ("trimvae"). A game that knows no classifier serves all
+rules. InfoGAN is read by its own recogniser, StyleGAN2 by an encoder fitted on its samples.
+
+Results are kept in --out, so that an interrupted run goes on; --only chooses codes.
+
+    python benchmarks/latent_models/planted.py --seeds 0
+"""
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "planted_rules"))
+
+import torch
+from rules import RULES, Planted, plant
+from run import figures, key
+from tables import spread, write
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from attributions import GroupSparsity
+from attributions.transforms import IndependentComponents
+from trimvae import VAE, fit
+from trimvae.latent_models import (
+    ALAE,
+    IVAE,
+    InfoGAN,
+    StyleGAN2,
+    fit_generator,
+    fit_inverter,
+)
+from trimvae.objectives import BetaTCVAE
+
+SHAPE, LATENTS = (1, 32, 32), 8
+KINDS: dict[str, Any] = {
+    "ICA": IndependentComponents,
+    "VAE": VAE,
+    "iVAE": IVAE,
+    "InfoGAN": InfoGAN,
+    "ALAE": ALAE,
+    "StyleGAN2": StyleGAN2,
+}
+FIGURES = (
+    "hard_share",
+    "soft_share",
+    "auroc",
+    "rank_correlation",
+    "effective_latents",
+    "agreement",
+)
+
+
+def autoencoder(kind: str, planted: Planted, through: bool) -> VAE:
+    options: dict[str, Any] = {"channels": 16, "hidden": 128}
+    data: Any = planted.inputs
+    if kind == "iVAE":
+        code: VAE = IVAE.convolutional(SHAPE, LATENTS, n_contexts=2, **options)
+        with torch.no_grad():  # u is what the classifier says
+            data = TensorDataset(data, planted.classifier(data).argmax(dim=1))
+    else:
+        code = VAE.convolutional(SHAPE, LATENTS, **options)
+    fit(
+        code,
+        planted.classifier if through else None,
+        data,
+        objective=None if kind == "iVAE" else BetaTCVAE(6.0, gamma=4.0),
+        prediction_weight=20.0 if through else 0.0,
+        penalties=[GroupSparsity(50.0)] if through else [],
+        max_epochs=13,
+        batch_size=64,
+        learning_rate=2e-3,
+        progress=False,
+    )
+    return code
+
+
+def game(kind: str, planted: Planted, through: bool) -> Any:
+    model: Any
+    if kind == "InfoGAN":
+        model = InfoGAN(SHAPE, n_categories=3, n_continuous=3, noise_size=16)
+    elif kind == "ALAE":
+        model = ALAE(SHAPE, LATENTS)
+    else:
+        model = StyleGAN2(SHAPE, w_dim=LATENTS, channels=24, space="w")
+    weight = 0.0 if kind == "StyleGAN2" else 2.0
+    fit_generator(
+        model,
+        planted.classifier if through else None,
+        planted.inputs,
+        prediction_weight=weight if through else 0.0,
+        penalties=[GroupSparsity(0.3)] if through else [],
+        max_epochs=6,
+        batch_size=64,
+        progress=False,
+    )
+    return model
+
+
+def read_by(code: Any) -> Callable[[Tensor], Tensor] | None:
+    """How the explained latents of an image are read, where that is not the code's encoder."""
+    return code.recognise if isinstance(code, InfoGAN) else None
+
+
+def made(kind: str, through: bool, rule: str, seed: int, out: Path) -> Any:
+    """A code that was kept, or a new one, which is."""
+    planted = plant(rule, seed)
+    torch.manual_seed(seed)
+    if kind == "ICA":
+        return IndependentComponents(planted.inputs[:4000], LATENTS)
+    of_rule = through or kind == "iVAE"
+    data = rule if of_rule else RULES[rule].correlated is not None
+    path = out / f"{key(kind, data, through, seed)}.safetensors"
+    if not path.exists():
+        make = autoencoder if kind in ("VAE", "iVAE") else game
+        make(kind, planted, through).save(path)
+    code = KINDS[kind].load(path)
+    if kind == "StyleGAN2":
+        source = torch.Generator().manual_seed(seed)
+        inverter = fit_inverter(code, SHAPE, code.latent_size, n_steps=600, generator=source)
+        code.encode = inverter.forward
+    return code
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/planted_codes"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
+    parser.add_argument("--only", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    for seed, kind, through, rule in itertools.product(
+        arguments.seeds, arguments.only, (False, True), arguments.rules
+    ):
+        path = arguments.out / f"{key(kind, through, rule, seed)}.json"
+        if arguments.table or path.exists() or (through and kind == "ICA"):
+            continue
+        code = made(kind, through, rule, seed, arguments.out)
+        result = figures(code, plant(rule, seed), rule, read_by(code))
+        path.write_text(json.dumps(result))
+        shown = {figure: round(result[figure], 3) for figure in FIGURES}
+        print(seed, kind, through, rule, shown, flush=True)
+    tabulate(arguments)
+
+
+def tabulate(arguments: argparse.Namespace) -> None:
+    """Write the table from all results in --out."""
+    rows = {}
+    for kind, through in itertools.product(KINDS, (False, True)):
+        paths = [
+            arguments.out / f"{key(kind, through, rule, seed)}.json"
+            for rule, seed in itertools.product(RULES, arguments.seeds)
+        ]
+        results = [json.loads(path.read_text()) for path in paths if path.exists()]
+        if results:
+            rows[f"{kind}, trimvae" if through else kind] = {
+                figure.replace("_", " "): spread([result[figure] for result in results])
+                for figure in FIGURES
+            } | {"runs": str(len(results))}
+    note = (
+        "Mean ± deviation over planted rules and seeds. "
+        "`python benchmarks/latent_models/planted.py`"
+    )
+    write("planted_codes", note, rows, "code")
+
+
+if __name__ == "__main__":
+    main()
