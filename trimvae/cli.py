@@ -15,6 +15,7 @@ from attributions.methods import method_named
 from trimvae import demo as demonstration
 from trimvae import runs
 from trimvae.commands import (
+    WEIGHTS,
     Opened,
     absolute,
     code_parts,
@@ -159,11 +160,17 @@ def train(
     likelihood: Annotated[str, typer.Option(help="auto, bernoulli, gaussian or laplace.")] = "auto",
     prediction_weight: Annotated[
         float | None,
-        typer.Option(help="Weight of the prediction loss; 20, or 0 for infogan, alae, stylegan2."),
+        typer.Option(
+            help="Weight of the prediction loss; 20 without it, 2 for infogan and alae, and 0 for "
+            "stylegan2, which has no encoder."
+        ),
     ] = None,
     sparsity: Annotated[
         float | None,
-        typer.Option(help="Weight of the sparsity penalty; 6, or 0 for infogan, alae, stylegan2."),
+        typer.Option(
+            help="Weight of the sparsity penalty; 6 without it, .3 for infogan and alae, and 0 for "
+            "stylegan2."
+        ),
     ] = None,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,
     penalty: Annotated[
@@ -192,11 +199,11 @@ def train(
     if classifier is None:
         _fail("`--classifier` must be given. Got none. Write e.g. --classifier my_model.py:load.")
     speaker = _Speaker(as_json)
-    game = model not in ("vae", "ivae")
+    defaults = WEIGHTS.get(model, WEIGHTS["vae"])
     if prediction_weight is None:
-        prediction_weight = 0.0 if game else 20.0
+        prediction_weight = defaults.prediction
     if sparsity is None:
-        sparsity = 0.0 if game else 6.0
+        sparsity = defaults.sparsity
     penalties = penalties_named(sparsity, monotonicity, penalty or [])
     minimised = objective_named(objective, weight, warm_up=warm_up)
     predictor, preprocessing = load(classifier), load(preprocess)
@@ -246,7 +253,8 @@ def train(
     code.save(folder / runs.CODE)
     runs.save_examples(folder, parts.test_inputs[:256], _first(parts.test_labels, 256))
     write_json(folder / "history.json", history)
-    held_out = 128 if game else 1000  # without an encoder each image is searched for
+    searched = model in ("infogan", "stylegan2")  # no encoder: each image is searched for
+    held_out = 128 if searched else 1000
     explanation = Opened(
         folder, configuration, code, predictor, preprocessing, parts.test_inputs, parts.test_labels
     ).explain(held_out)

@@ -23,6 +23,23 @@ from trimvae.vae import VAE
 CODES = {"vae": VAE, "ivae": IVAE, "infogan": InfoGAN, "alae": ALAE, "stylegan2": StyleGAN2}
 
 
+class Weights(NamedTuple):
+    """What a code is trained through the classifier with, where the caller does not say."""
+
+    prediction: float
+    sparsity: float
+
+
+_OF_VAES, _OF_GAMES, _NONE = Weights(20.0, 6.0), Weights(2.0, 0.3), Weights(0.0, 0.0)
+WEIGHTS = {
+    "vae": _OF_VAES,
+    "ivae": _OF_VAES,
+    "infogan": _OF_GAMES,
+    "alae": _OF_GAMES,
+    "stylegan2": _NONE,  # no encoder in training
+}
+
+
 def load(spec: str | None) -> Any:
     """Call the function that `FILE.py:FUNCTION` names; None for None."""
     return None if spec is None else runs.load_function(spec)()
@@ -141,8 +158,6 @@ def train_code(
 ) -> list[dict[str, float]]:
     """Train any of `CODES`; what only a VAE has (objective, task, learning rate) is for VAEs."""
     if isinstance(code, GenerativeCode):
-        if isinstance(code, StyleGAN2):  # nothing draws real images again while it is trained
-            prediction_weight = 0.0
         return fit_generator(
             code,
             predictor,

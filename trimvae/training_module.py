@@ -15,7 +15,7 @@ from attributions import Penalty, Trim, agreement, prediction_kl
 from attributions.code_penalties import CodePenalty, Step, penalty_named
 from attributions.predictors import Function
 from attributions.trim import Contrast, Explained
-from trimvae.lightning_support import RecentPosteriors, check_finite, log_terms
+from trimvae.lightning_support import RecentPosteriors, TermLog, check_finite
 from trimvae.loading import contexts_of, inputs_of, mix, size_of
 from trimvae.objectives import BetaVAE, FactorVAE, Objective, Pass, kl, permuted, reconstruction
 from trimvae.vae import VAE
@@ -93,6 +93,7 @@ class VAETraining(L.LightningModule):
         self._functions = (predictor, preprocess)
         self._trim: list[Trim] = []
         self._recent = RecentPosteriors()
+        self._log = TermLog()
 
     @property
     def trim(self) -> Trim:
@@ -155,7 +156,7 @@ class VAETraining(L.LightningModule):
                 total = total + self.penalty_every * penalty.weight * terms[penalty.name]
         remedy = f"at step {self.global_step}. Lower `learning_rate` or the weights."
         check_finite(total, terms, "fit", remedy)
-        log_terms(self, {"loss": total, **terms}, len(inputs))
+        self._log.add(self, {"loss": total, **terms}, len(inputs))
         self._log_decomposition(posterior, prior)
         return total
 

@@ -352,6 +352,8 @@ def test_every_model_is_trained_explained_and_reported(folder, model):
     assert result.exit_code == 0, result.output
     configuration = json.loads((folder / "run" / "configuration.json").read_text())
     assert configuration["model"] == model
+    terms = json.loads((folder / "run" / "history.json").read_text())[-1]
+    assert ({"prediction", "sparsity"} <= set(terms)) == (model != "stylegan2")
     result = call("report", "run", "--examples", "4", "--shown", "2")
     assert result.exit_code == 0, result.output
     page = (folder / "run" / "report.html").read_text("utf-8")

@@ -27,11 +27,11 @@ from trimvae.files import read_tensors, write_tensors
 from trimvae.lightning_support import (
     History,
     ProgressBar,
+    TermLog,
     caller_undisturbed,
     check_finite,
     defaults_for,
     every_epoch,
-    log_terms,
     quiet_lightning,
 )
 from trimvae.loading import Data, Repeatable, inputs_of, loader, mix
@@ -171,6 +171,7 @@ class AdversarialTraining(L.LightningModule):
         self.penalty_examples, self.penalty_points = penalty_examples, penalty_points
         self.seed = seed
         self._updates = list(model.updates())
+        self._log = TermLog()
         # In a tuple, so that the predictor is no submodule: it is neither saved nor trained.
         self._trim = (
             None
@@ -220,7 +221,7 @@ class AdversarialTraining(L.LightningModule):
             logged |= terms
         self.model.batches += 1
         self.model.after_batch()
-        log_terms(self, logged, len(inputs))
+        self._log.add(self, logged, len(inputs))
 
     def _optimizers(self) -> dict[str, Any]:
         """Each by the name of the update that owns it."""

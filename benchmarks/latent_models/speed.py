@@ -1,15 +1,16 @@
-"""A training step of InfoGAN and of ALAE through `fit_generator` against a bare loop.
+"""What games cost: a step through `fit_generator` against a bare loop, and inversion by the batch.
 
-Images of Fashion-MNIST's size, batch 64, CPU time of one thread. After every step of
-`fit_generator` comes one of the bare loop, with networks of its own, so that other work on the
-machine disturbs both alike (1 is as fast as the bare loop).
+Images of Fashion-MNIST's size, CPU time of one thread. After every step of `fit_generator` comes
+one of the bare loop, with networks of its own, so that other work on the machine disturbs both
+alike (1 is as fast as the bare loop). Inversion: 128 images at once against one, for each image.
 
-    python benchmarks/latent_models/training_step.py
+    python benchmarks/latent_models/speed.py
 """
 
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tables import write
 from torch import Tensor
 from torch.nn import functional as F
 
-from trimvae.latent_models import ALAE, InfoGAN, fit_generator
+from trimvae.latent_models import ALAE, InfoGAN, StyleGAN2, fit_generator, invert
 
 SHAPE = (1, 28, 28)
 BATCH = 64
@@ -101,37 +102,55 @@ def bare_alae(images: Tensor) -> Callable[[], None]:
     return one
 
 
+def step_ratio(kind: type[InfoGAN | ALAE], bare: Callable, steps: int) -> Turns:
+    """`fit_generator` and a bare loop, in turns."""
+    images = torch.rand(BATCH * steps, *SHAPE)
+    clock = Turns(bare(images))
+    fit_generator(
+        kind(SHAPE),
+        None,
+        images,
+        max_epochs=1,
+        batch_size=BATCH,
+        progress=False,
+        callbacks=[clock],
+    )
+    return clock
+
+
+def inversion_seconds(model: InfoGAN | ALAE | StyleGAN2, count: int, steps: int = 20) -> float:
+    """The fewest CPU seconds for a step of each image, of three times."""
+    images, start, seconds = torch.rand(count, *SHAPE), model.baseline(1), []
+    for _ in range(3):
+        started = time.process_time()
+        invert(model.decode, images, start, n_steps=steps, warn_above=None)
+        seconds.append((time.process_time() - started) / (steps * count))
+    return min(seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=108, help="8 of them to warm up")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    images = torch.rand(BATCH * arguments.steps, *SHAPE)
     rows = {}
-    for kind, bare in ((InfoGAN, bare_infogan), (ALAE, bare_alae)):
-        clock = Turns(bare(images))
-        fit_generator(
-            kind(SHAPE),
-            None,
-            images,
-            max_epochs=1,
-            batch_size=BATCH,
-            progress=False,
-            callbacks=[clock],
-        )
-        other, mine = clock.medians
-        rows[kind.__name__] = {
-            "bare ms": f"{1e3 * other:.0f}",
-            "fit_generator ms": f"{1e3 * mine:.0f}",
-            "bare / fit_generator": f"{clock.ratio:.2f}",
-        }
-        print(rows, flush=True)
+    for kind, bare in ((InfoGAN, bare_infogan), (ALAE, bare_alae), (StyleGAN2, None)):
+        row = dict.fromkeys(("bare step, ms", "fit_generator, ms", "bare / fit_generator"), "")
+        if bare is not None:
+            clock = step_ratio(kind, bare, arguments.steps)
+            other, mine = (f"{1e3 * seconds:.0f}" for seconds in clock.medians)
+            row = dict(zip(row, (other, mine, f"{clock.ratio:.2f}"), strict=True))
+        model = kind(SHAPE).eval()
+        alone, together = (inversion_seconds(model, count) for count in (1, 128))
+        row["inversion: one / 128 at once"] = f"{alone / together:.1f}"
+        rows[kind.__name__] = row
+        print(kind.__name__, row, flush=True)
     note = (
-        f"Medians of {arguments.steps - 8} steps in turns, CPU time of one thread, batch 64. "
-        "`python benchmarks/latent_models/training_step.py`"
+        f"Steps: medians of {arguments.steps - 8} in turns, batch 64. CPU time of one thread. "
+        "`python benchmarks/latent_models/speed.py`"
     )
-    write("latent_models_step", note, rows, "model")
+    write("latent_models_speed", note, rows, "model")
 
 
 if __name__ == "__main__":
