@@ -161,15 +161,15 @@ def train(
     prediction_weight: Annotated[
         float | None,
         typer.Option(
-            help="Weight of the prediction loss; 20 without it, 2 for infogan and alae, and 0 for "
-            "stylegan2, which has no encoder."
+            help="Weight of the prediction loss; without it 20, for infogan 1, for alae 2, for "
+            "stylegan2, which has no encoder, 0."
         ),
     ] = None,
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Weight of the sparsity penalty; 6 without it, .3 for infogan and alae, and 0 for "
-            "stylegan2."
+            help="Weight of the sparsity penalty; without it 6, for infogan .1, for alae .3, for "
+            "stylegan2 0."
         ),
     ] = None,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,

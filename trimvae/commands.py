@@ -30,13 +30,12 @@ class Weights(NamedTuple):
     sparsity: float
 
 
-_OF_VAES, _OF_GAMES, _NONE = Weights(20.0, 6.0), Weights(2.0, 0.3), Weights(0.0, 0.0)
 WEIGHTS = {
-    "vae": _OF_VAES,
-    "ivae": _OF_VAES,
-    "infogan": _OF_GAMES,
-    "alae": _OF_GAMES,
-    "stylegan2": _NONE,  # no encoder in training
+    "vae": Weights(20.0, 6.0),
+    "ivae": Weights(20.0, 6.0),
+    "infogan": Weights(1.0, 0.1),
+    "alae": Weights(2.0, 0.3),
+    "stylegan2": Weights(0.0, 0.0),  # no encoder in training
 }
 
 

@@ -33,6 +33,7 @@ from torchvision.utils import save_image
 from attributions import Sparsity
 from attributions.transforms import IndependentComponents
 from trimvae import VAE, explain, fit
+from trimvae.commands import WEIGHTS
 from trimvae.demo import accuracy, few_fashion, new_classifier, train_classifier
 from trimvae.latent_models import (
     ALAE,
@@ -67,8 +68,9 @@ def game(kind: Callable[[], Any], name: str, data: Any, classifier: Any, through
     model = kind()
     options: dict[str, Any] = {}
     if through:
-        options["penalties"] = [Sparsity(0.3)]
-        options["prediction_weight"] = 0.0 if name == "StyleGAN2" else 1.0
+        weights = WEIGHTS[name.lower()]
+        options["penalties"] = [Sparsity(weights.sparsity or 0.03)]
+        options["prediction_weight"] = weights.prediction
     fit_generator(
         model,
         classifier if through else None,
@@ -309,6 +311,9 @@ def main() -> None:
             result["inversion"] = inversion_figures(code, classifier, data)
         if name.split(", ")[-1] not in ("information cut", "no latent loss"):
             result["explained"] = explained(code, classifier, data)
+            if isinstance(code, InfoGAN):
+                code.inversion_steps = 0
+                result["codes alone"] = explained(code, classifier, data)
         path.write_text(json.dumps(result))
         print(name, result, flush=True)
     tabulate(arguments.out)
@@ -339,11 +344,11 @@ def tabulate(out: Path) -> None:
     )
     if rows:
         write("latent_models", note, rows, "figure")
-    side = {
-        name: {key: f"{value:.3g}" for key, value in result["explained"].items()}
-        for name, result in sorted(results.items())
-        if "explained" in result
-    }
+    side = {}
+    for name, result in sorted(results.items()):
+        for part, title in (("explained", name), ("codes alone", f"{name}, codes alone")):
+            if part in result:
+                side[title] = {key: f"{value:.3g}" for key, value in result[part].items()}
     if side:
         write("codes_side_by_side", f"One classifier, 128 held-out images. {note}", side, "code")
 

@@ -32,6 +32,7 @@ from torch.utils.data import TensorDataset
 from attributions import GroupSparsity
 from attributions.transforms import IndependentComponents
 from trimvae import VAE, fit
+from trimvae.commands import WEIGHTS
 from trimvae.latent_models import (
     ALAE,
     IVAE,
@@ -93,13 +94,13 @@ def game(kind: str, planted: Planted, through: bool) -> Any:
         model = ALAE(SHAPE, LATENTS)
     else:
         model = StyleGAN2(SHAPE, w_dim=LATENTS, channels=24, space="w")
-    weight = 0.0 if kind == "StyleGAN2" else 2.0
+    weights = WEIGHTS[kind.lower()]
     fit_generator(
         model,
         planted.classifier if through else None,
         planted.inputs,
-        prediction_weight=weight if through else 0.0,
-        penalties=[GroupSparsity(0.3)] if through else [],
+        prediction_weight=weights.prediction if through else 0.0,
+        penalties=[GroupSparsity(weights.sparsity)] if through else [],
         max_epochs=6,
         batch_size=64,
         progress=False,
