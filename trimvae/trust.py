@@ -11,7 +11,7 @@ from attributions import (
 )
 
 if TYPE_CHECKING:
-    from trimvae.explanation import Explanation
+    from trimvae.evidence import Evidence
 
 # Bounds below which a reader is warned.
 LEAST_AGREEMENT = 0.9
@@ -20,7 +20,7 @@ MOST_COMPLETENESS_ERROR = 0.0101  # a tolerance of 1 %, reached
 LEAST_MONOTONICITY = 0.8
 
 
-def trust_figures(explanation: "Explanation") -> dict[str, float]:
+def trust_figures(explanation: "Evidence") -> dict[str, float]:
     """`Explanation.metrics`."""
     outputs, reencoded = explanation.outputs, explanation.reencoded_outputs
     regression = explanation.task == "regression"
@@ -45,7 +45,7 @@ def trust_figures(explanation: "Explanation") -> dict[str, float]:
     return {name: float(value) for name, value in figures.items()}
 
 
-def trust_warnings(explanation: "Explanation") -> tuple[str, ...]:
+def trust_warnings(explanation: "Evidence") -> tuple[str, ...]:
     """`Explanation.warnings`."""
     found = []
     figures = explanation.metrics
