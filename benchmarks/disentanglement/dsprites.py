@@ -5,7 +5,7 @@ The mean reconstruction error and KL of every epoch beside disvae's own training
 batches of 64, learning rates and warm-up of 10,000 steps. 30 epochs (60 for FactorVAE) are a
 matter of hours on a GPU and of a day on two cores; --epochs says how far to go.
 
-    python benchmarks/disentanglement/dsprites.py --epochs 1 --only vae btcvae
+    python benchmarks/disentanglement/dsprites.py --epochs 1 --precision bf16-mixed
 """
 
 import argparse
@@ -129,7 +129,7 @@ def tabulate(out: Path) -> None:
             }
     note = (
         "Means over an epoch of 737,280 images, in nats. `python "
-        "benchmarks/disentanglement/dsprites.py --epochs 1 --precision bf16-mixed`"
+        "benchmarks/disentanglement/dsprites.py`"
     )
     write("dsprites", note, rows, "objective")
 
