@@ -11,9 +11,9 @@ TABLES = Path(__file__).parents[2] / "docs" / "tables"
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
-    """Mean ± standard deviation."""
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.{digits}g} ± {deviation:.1g}"
+    """Mean ± standard deviation; the value alone where there is one."""
+    mean = f"{statistics.mean(values):.{digits}g}"
+    return f"{mean} ± {statistics.stdev(values):.1g}" if len(values) > 1 else mean
 
 
 def write(name: str, note: str, rows: Mapping[str, Mapping[str, str]], first: str) -> None:

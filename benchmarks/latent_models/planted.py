@@ -154,19 +154,31 @@ def main() -> None:
         path.write_text(json.dumps(result))
         shown = {figure: round(result[figure], 3) for figure in FIGURES}
         print(seed, kind, through, rule, shown, flush=True)
-    tabulate(arguments)
+    tabulate(arguments.out)
 
 
-def tabulate(arguments: argparse.Namespace) -> None:
-    """Write the table from all results in --out."""
+def kept(out: Path, kind: str, through: bool) -> list[dict[str, float]]:
+    """All results in a folder of one kind of code."""
+    name = key(kind, through)
+    return [json.loads(path.read_text()) for path in sorted(out.glob(f"{name}_*.json"))]
+
+
+def scores(out: Path, code: str) -> dict[str, str]:
+    """Means of the scores of a code, such as "VAE, trimvae", for a table."""
+    kind, _, trained = code.partition(", ")
+    results = kept(out, kind, trained == "trimvae")
+    return {
+        f"planted: {figure.replace('_', ' ')}": spread([result[figure] for result in results])
+        for figure in FIGURES[:4]
+        if results
+    }
+
+
+def tabulate(out: Path) -> None:
+    """Write the table from all results in a folder."""
     rows = {}
     for kind, through in itertools.product(KINDS, (False, True)):
-        paths = [
-            arguments.out / f"{key(kind, through, rule, seed)}.json"
-            for rule, seed in itertools.product(RULES, arguments.seeds)
-        ]
-        results = [json.loads(path.read_text()) for path in paths if path.exists()]
-        if results:
+        if results := kept(out, kind, through):
             rows[f"{kind}, trimvae" if through else kind] = {
                 figure.replace("_", " "): spread([result[figure] for result in results])
                 for figure in FIGURES
