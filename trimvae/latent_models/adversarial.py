@@ -233,7 +233,7 @@ class AdversarialTraining(L.LightningModule):
         """Weighted prediction loss and penalties; their values go to `terms`."""
         (trim,) = self._trim
         total = inputs.new_zeros(())
-        if trim is None:
+        if trim is None or not (self.prediction_weight or self.penalties):
             return total
         if can_infer(self.model):
             latents = self.model.inferred(inputs, generator)
