@@ -359,14 +359,14 @@ def tabulate(out: Path, planted_out: Path) -> None:
             if part in result:
                 side[title] = {
                     key: f"{result[part][key]:.3g}"
-                    for key in ("latents", "agreement", "latent share", "effective latents")
+                    for key in ("latents", "agreement", "effective latents")
                 }
-                side[title]["completeness error"] = f"{result[part]['completeness error']:.1%}"
+                side[title]["completeness"] = f"{result[part]['completeness error']:.1%}"
                 side[title] |= scores(planted_out, title) if part == "explained" else {}
     if side:
         note = (
-            f"One classifier, 128 held-out images; an iVAE's u is the class. {note} Planted rules: "
-            "means over rules and seeds of `python benchmarks/latent_models/planted.py`"
+            f"One classifier, 128 held-out images; an iVAE's u is the class. {note} Rule: "
+            "means over planted rules and seeds, of `python benchmarks/latent_models/planted.py`"
         )
         write("codes_side_by_side", note, side, "code")
 

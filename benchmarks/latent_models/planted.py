@@ -167,9 +167,14 @@ def scores(out: Path, code: str) -> dict[str, str]:
     """Means of the scores of a code, such as "VAE, trimvae", for a table."""
     kind, _, trained = code.partition(", ")
     results = kept(out, kind, trained == "trimvae")
+    columns = {
+        "hard_share": "rule: share",
+        "auroc": "rule: AUROC",
+        "rank_correlation": "rule: rank",
+    }
     return {
-        f"planted: {figure.replace('_', ' ')}": spread([result[figure] for result in results])
-        for figure in FIGURES[:4]
+        column: spread([result[figure] for result in results], digits=2)
+        for figure, column in columns.items()
         if results
     }
 
