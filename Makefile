@@ -50,9 +50,10 @@ dsprites: .venv/installed
 planted-rules: .venv/installed
 	$(BIN)/python benchmarks/planted_rules/run.py --seeds 0 1 2
 
-# InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side: about half an hour on two
-# cores. Needs the files of `make fashion`.
+# InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side, on Fashion-MNIST and on
+# planted rules: about two hours on two cores. Needs the files of `make fashion`.
 latent-models: .venv/installed
+	$(BIN)/python benchmarks/latent_models/planted.py
 	$(BIN)/python benchmarks/latent_models/generators.py
 
 check: lint types test examples docs

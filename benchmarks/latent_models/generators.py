@@ -60,7 +60,6 @@ SIDE_BY_SIDE = (
     "ALAE",
     "ALAE, trimvae",
     "StyleGAN2",
-    "StyleGAN2, trimvae",
 )
 
 
@@ -82,7 +81,7 @@ def game(kind: Callable[[], Any], name: str, data: Any, classifier: Any, through
     options: dict[str, Any] = {}
     if through:
         weights = WEIGHTS[name.lower()]
-        options["penalties"] = [Sparsity(weights.sparsity or 0.03)]
+        options["penalties"] = [Sparsity(weights.sparsity)]
         options["prediction_weight"] = weights.prediction
     fit_generator(
         model,
@@ -224,9 +223,6 @@ def jobs(data: Any, classifier: nn.Module) -> dict[str, Callable[[], Any]]:
         "iVAE": lambda: autoencoder("iVAE", data, classifier, False),
         "iVAE, trimvae": lambda: autoencoder("iVAE", data, classifier, True),
         "StyleGAN2": lambda: game(lambda: StyleGAN2(SHAPE), "StyleGAN2", data, classifier, False),
-        "StyleGAN2, trimvae": lambda: game(
-            lambda: StyleGAN2(SHAPE), "StyleGAN2", data, classifier, True
-        ),
     }
 
 
