@@ -215,10 +215,14 @@ def test_explained_through_its_latents_the_output_is_the_predictors_own(model, i
     torch.testing.assert_close(explanation.baselines[:1, :1], model.baseline(1)[:, :1])
 
 
-def test_an_ignored_latent_is_attributed_exactly_nothing(images):
-    model = infogan().eval()
+def test_an_ignored_latent_is_attributed_exactly_nothing(model, images):
+    model.eval()
+    if isinstance(model, StyleGAN2):  # the first layer's vector is read by the first convolution
+        reader = model.averaged[1].convolutions[0].affine
+    else:
+        reader = model.generator[0]
     with torch.no_grad():
-        model.generator[0].weight[:, 1] = 0
+        reader.weight[:, 1] = 0
     explanation = explain(model, predictor(), images, n_steps=4)
     assert explanation.attributions[..., 1].abs().max() == 0
     assert explanation.attributions[..., 0].abs().max() > 0
