@@ -6,7 +6,7 @@ beside a prediction loss and `Sparsity` they shape *how* latents draw, not which
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -439,6 +439,39 @@ class InformationFlow(CodePenalty):
             like=step.latents,
             generator=step.generator,
         )
+
+
+def as_penalties(
+    items: "Sequence[Penalty | CodePenalty | str]",
+) -> "tuple[Penalty | CodePenalty, ...]":
+    """Penalties as they are, and those that are named with their default weights.
+
+    Raises:
+        ValueError: No penalty has a name; see `penalty_named`.
+    """
+    return tuple(penalty_named(item) if isinstance(item, str) else item for item in items)
+
+
+def weighted_sum(
+    penalties: "Sequence[Penalty | CodePenalty]",
+    step: Step,
+    terms: dict[str, Tensor],
+    factor: float = 1.0,
+) -> Tensor:
+    """All penalties at a training step, each with its weight and a common factor: a scalar.
+
+    Args:
+        penalties: Any number of them.
+        step: What they see.
+        terms: Receives each one's unweighted value by its name.
+        factor: Common to all.
+    """
+    total = step.latents.new_zeros(())
+    for penalty in penalties:
+        seen = step if isinstance(penalty, CodePenalty) else step.contributions
+        terms[penalty.name] = penalty(seen)  # type: ignore[arg-type]
+        total = total + factor * penalty.weight * terms[penalty.name]
+    return total
 
 
 def penalty_named(name: str, weight: float | None = None) -> "Penalty | CodePenalty":

@@ -132,6 +132,19 @@ def _differentiable_classes() -> dict[type, type]:
 _DIFFERENTIABLE = _differentiable_classes()
 
 
+def stratified(noise: Tensor) -> Tensor:
+    """One point in each of `n_points` equal parts of [0, 1], where uniform noise puts it.
+
+    Args:
+        noise: `(batch, n_points)` in [0, 1].
+
+    Returns:
+        `(batch, n_points)`, ascending.
+    """
+    n_points = noise.shape[1]
+    return (torch.arange(n_points, device=noise.device) + noise) / n_points
+
+
 def path_contributions(
     forward_func: Function,
     inputs: Tensor,
@@ -182,7 +195,7 @@ def path_contributions(
         noise = torch.rand(
             batch, n_points, generator=generator, device=inputs.device, dtype=inputs.dtype
         )
-        alphas = (torch.arange(n_points, device=inputs.device) + noise) / n_points
+        alphas = stratified(noise)
     n_points = alphas.shape[1]
     start = torch.zeros_like(inputs) if baselines is None else inputs.new_ones(()) * baselines
     step = (inputs - start).unsqueeze(1)

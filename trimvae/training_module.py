@@ -12,7 +12,8 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from attributions import Penalty, Trim, agreement, prediction_kl
-from attributions.code_penalties import CodePenalty, Step, penalty_named
+from attributions.code_penalties import CodePenalty, Step, as_penalties, weighted_sum
+from attributions.gradients import stratified
 from attributions.predictors import Function
 from attributions.trim import Contrast, Explained
 from trimvae.lightning_support import RecentPosteriors, TermLog, check_finite
@@ -68,9 +69,7 @@ class VAETraining(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.penalties: tuple[Penalty | CodePenalty, ...] = tuple(
-            penalty_named(item) if isinstance(item, str) else item for item in penalties
-        )
+        self.penalties = as_penalties(penalties)
         _check_options(predictor, prediction_weight, self.penalties, penalty_points, penalty_every)
         self.vae = vae
         self.objective = objective if objective is not None else BetaVAE()
@@ -150,10 +149,7 @@ class VAETraining(L.LightningModule):
             total = total + self.prediction_weight * terms["prediction"]
         if penalised:
             step = self._penalty_step(inputs, latents, outputs)
-            for penalty in self.penalties:
-                seen = step if isinstance(penalty, CodePenalty) else step.contributions
-                terms[penalty.name] = penalty(seen)  # type: ignore[arg-type]
-                total = total + self.penalty_every * penalty.weight * terms[penalty.name]
+            total = total + weighted_sum(self.penalties, step, terms, self.penalty_every)
         remedy = f"at step {self.global_step}. Lower `learning_rate` or the weights."
         check_finite(total, terms, "fit", remedy)
         self._log.add(self, {"loss": total, **terms}, len(inputs))
@@ -268,7 +264,6 @@ class VAETraining(L.LightningModule):
         noise = torch.rand((world * examples, points), generator=generator, device=latents.device)[
             rank::world
         ]
-        alphas = (torch.arange(points, device=latents.device) + noise) / points
         single = isinstance(self.explained, Contrast) or outputs.shape[1] == 1
         target = 0 if single else outputs[:examples].argmax(dim=1)
         return Step(
@@ -277,7 +272,7 @@ class VAETraining(L.LightningModule):
             inputs=inputs[:examples],
             latents=latents[:examples],
             target=target,
-            alphas=alphas.to(latents.dtype),
+            alphas=stratified(noise).to(latents.dtype),
             generator=self._generator(latents.device, 2 + rank),
             residual=self.trim.residual(inputs[:examples], latents[:examples])
             if self.penalty_residual

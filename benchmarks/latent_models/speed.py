@@ -102,7 +102,7 @@ def bare_alae(images: Tensor) -> Callable[[], None]:
     return one
 
 
-def step_ratio(kind: type[InfoGAN | ALAE], bare: Callable, steps: int) -> Turns:
+def turns(kind: type[InfoGAN | ALAE], bare: Callable, steps: int) -> Turns:
     """`fit_generator` and a bare loop, in turns."""
     images = torch.rand(BATCH * steps, *SHAPE)
     clock = Turns(bare(images))
@@ -136,11 +136,7 @@ def main() -> None:
     torch.manual_seed(0)
     rows = {}
     for kind, bare in ((InfoGAN, bare_infogan), (ALAE, bare_alae), (StyleGAN2, None)):
-        row = dict.fromkeys(("bare step, ms", "fit_generator, ms", "bare / fit_generator"), "")
-        if bare is not None:
-            clock = step_ratio(kind, bare, arguments.steps)
-            other, mine = (f"{1e3 * seconds:.0f}" for seconds in clock.medians)
-            row = dict(zip(row, (other, mine, f"{clock.ratio:.2f}"), strict=True))
+        row = {} if bare is None else turns(kind, bare, arguments.steps).row("fit_generator")
         model = kind(SHAPE).eval()
         alone, together = (inversion_seconds(model, count) for count in (1, 128))
         row["inversion: one / 128 at once"] = f"{alone / together:.1f}"

@@ -18,9 +18,11 @@ from attributions.code_penalties import (
     Independence,
     InformationFlow,
     Step,
-    penalty_named,
+    as_penalties,
+    weighted_sum,
 )
 from attributions.codes import Block, held_in_eval_mode, with_noise_of
+from attributions.gradients import stratified
 from attributions.predictors import Function, check_predictor
 from attributions.trim import Explained
 from trimvae.files import read_tensors, write_tensors
@@ -246,10 +248,7 @@ class AdversarialTraining(L.LightningModule):
             total = total + self.prediction_weight * terms["prediction"]
         if self.penalties:
             step = self._penalty_step(trim, inputs, latents, generator)
-            for penalty in self.penalties:
-                seen = step if isinstance(penalty, CodePenalty) else step.contributions
-                terms[penalty.name] = penalty(seen)  # type: ignore[arg-type]
-                total = total + penalty.weight * terms[penalty.name]
+            total = total + weighted_sum(self.penalties, step, terms)
         return total
 
     def _penalty_step(
@@ -268,7 +267,7 @@ class AdversarialTraining(L.LightningModule):
             inputs=inputs[:examples],
             latents=latents,
             target=outputs.argmax(dim=1) if outputs.shape[1] > 1 else 0,
-            alphas=(torch.arange(points, device=latents.device) + noise) / points,
+            alphas=stratified(noise),
             generator=generator,
             baselines=with_noise_of(self.model, starts, latents),
         )
@@ -349,7 +348,7 @@ def fit_generator(
             another shape, or a penalty is made for VAEs.
         FloatingPointError: A loss is not finite.
     """
-    chosen = [penalty_named(item) if isinstance(item, str) else item for item in penalties]
+    chosen = as_penalties(penalties)
     _check(model, predictor, prediction_weight, chosen, max_epochs)
     batches: Any = loader(data, batch_size=batch_size, seed=seed)
     if isinstance(data, DataLoader):
