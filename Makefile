@@ -1,10 +1,17 @@
 # Every target sets up what it needs in .venv; nothing else is assumed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests run in so many processes of one thread each.
+WORKERS ?= 2
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
+# `make examples QUICK=1` runs every line of every example, on less data and for fewer steps.
+ifdef QUICK
+export TRIMVAE_QUICK := 1
+endif
 
-.PHONY: demo test test-slow lint types examples docs benchmark fashion dsprites planted-rules latent-models check clean
+.PHONY: demo test test-slow test-oldest lint types examples docs wheel smoke benchmark \
+	fashion dsprites planted-rules latent-models check clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -15,48 +22,71 @@ demo: .venv/installed
 	$(BIN)/trimvae demo --out runs/demo --seed 0 --overwrite
 
 test: .venv/installed
-	$(BIN)/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
 
 test-slow: .venv/installed
-	$(BIN)/pytest -m slow
+	$(BIN)/python -m pytest -m slow
+
+# The same tests with the oldest release of everything that pyproject.toml allows, all at once.
+# Old releases warn of what newer ones have mended, so that warnings are no errors here.
+test-oldest: .venv-oldest/installed
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(WORKERS) -m 'not slow' -W default \
+		--ignore tests/test_docs.py --ignore tests/test_house.py
+
+.venv-oldest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	sed -n '/^dependencies/,/^]/s/^ *"\([a-z0-9-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml \
+		> .venv-oldest/constraints.txt
+	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt \
+		--editable '.[demo]' 'build>=1.2' 'h5py>=3.10' 'hatchling>=1.27' 'pytest>=8' 'pytest-xdist>=3.6'
+	touch $@
 
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: .venv/installed
 	$(BIN)/mypy
 
 examples: .venv/installed
-	for example in examples/*.py $(filter-out %/small_run.py,$(wildcard examples/objectives/*.py)) examples/latent_models/*.py; do $(BIN)/python $$example || exit 1; done
+	$(BIN)/python -m examples
 
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# The wheel and the source distribution, in dist/. tests/test_wheel.py installs and uses them.
+wheel: .venv/installed
+	$(BIN)/python -m build --no-isolation
+
+# Every benchmark at its smallest size: does it still run?
+smoke: .venv/installed
+	$(BIN)/python -m benchmarks.smoke
+
 benchmark: .venv/installed
-	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python -m benchmarks.training_step
 
 # All of Fashion-MNIST, three seeds: about an hour on two cores. Debian's package
 # dataset-fashion-mnist brings the files; `make fashion FASHION=FOLDER` names another folder.
 FASHION ?= /usr/share/datasets/fashion-mnist
 fashion: .venv/installed
-	$(BIN)/python benchmarks/fashion_mnist.py --folder $(FASHION)
+	$(BIN)/python -m benchmarks.fashion_mnist --folder $(FASHION)
 
 # dSprites with the published weights, 30 epochs (FactorVAE 60): for a GPU.
 dsprites: .venv/installed
-	$(BIN)/python benchmarks/disentanglement/dsprites.py
+	$(BIN)/python -m benchmarks.disentanglement.dsprites
 
 # Does the explanation name the rule? Three seeds, about an hour on two cores.
 planted-rules: .venv/installed
-	$(BIN)/python benchmarks/planted_rules/run.py --seeds 0 1 2
+	$(BIN)/python -m benchmarks.planted_rules.run --seeds 0 1 2
 
 # InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side, on Fashion-MNIST and on
 # planted rules: about two hours on two cores. Needs the files of `make fashion`.
 latent-models: .venv/installed
-	$(BIN)/python benchmarks/latent_models/planted.py
-	$(BIN)/python benchmarks/latent_models/generators.py
+	$(BIN)/python -m benchmarks.latent_models.planted
+	$(BIN)/python -m benchmarks.latent_models.generators
 
-check: lint types test examples docs
+check: lint types docs examples test
 
 clean:
-	rm -rf .venv runs site dist
+	rm -rf .venv .venv-oldest runs site dist

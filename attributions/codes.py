@@ -1,13 +1,10 @@
 """What a code is: anything with the two verbs encode and decode."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
-
-from attributions.predictors import evaluating
 
 
 class Code(Protocol):
@@ -91,7 +88,7 @@ def encode(code: Code, inputs: Tensor) -> Encoded:
     Raises:
         ValueError: The code does not return one row of latents per input.
     """
-    returned = code.encode(inputs)
+    returned = code.encode(inputs.clone())  # an encoder may work in place
     if isinstance(returned, Normal):
         encoded = Encoded(returned.mean, returned.stddev)
     else:
@@ -102,11 +99,6 @@ def encode(code: Code, inputs: Tensor) -> Encoded:
             f"Got {tuple(encoded.latents.shape)} for {len(inputs)} inputs. Flatten the latents."
         )
     return encoded
-
-
-def held_in_eval_mode(code: Code) -> AbstractContextManager[None]:
-    """Eval mode for the length of a block, where the code is a module that has modes."""
-    return evaluating(code) if isinstance(code, nn.Module) else nullcontext()
 
 
 class Decoder(nn.Module):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from attributions.measures import participation_ratio
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+from attributions.measures.simplicity import participation_ratio
 
 # Blue and orange-red stay apart for every common colour blindness; white is 0.
 DIVERGING = "RdBu_r"
+
 # Okabe and Ito's palette, safe for colour-blind readers.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -46,17 +46,17 @@ def plot_heatmap(
     Args:
         attributions: `(classes, latents)`, such as the mean over the images of each class.
             Rows of NaN (a class without images) stay grey.
-        class_names: One name per class; numbers without it.
-        latent_names: One name per latent; `z0`, `z1` ... without it.
-        effective_latents: `(classes,)`, printed at the right end; the participation ratio of
-            each row without it.
-        agreement: `(classes,)`, share of decisions that survive re-encoding, printed beside; the
-            reference without which a row means little.
-        title: Above the figure.
+        class_names: One name per class; default: numbers.
+        latent_names: One name per latent; default: `z0`, `z1` ...
+        effective_latents: `(classes,)`, printed at the right end; default: the participation
+            ratio of each row.
+        agreement: `(classes,)`, share of decisions that survive re-encoding, printed beside it:
+            the reference without which a row means little; default: not printed.
+        title: Above the figure; default: none.
         label: What the colours mean, with units.
         max_classes: With more classes only those with the largest attributions are drawn.
-        limit: Value of the strongest colour, to compare heatmaps; the largest here without it.
-        ax: Where to draw; a new figure without it.
+        limit: Value of the strongest colour, to compare heatmaps; default: the largest here.
+        ax: Where to draw; default: a new figure.
 
     Returns:
         The axes; `.figure` is the figure.
@@ -107,12 +107,12 @@ def plot_bands(
 
     Args:
         attributions: `(classes, bands)`, such as `transform.by_group(...)` averaged over examples.
-        class_names: One name per class; numbers without it.
-        band_names: One name per band; numbers without it.
-        title: Above the figure.
+        class_names: One name per class; default: numbers.
+        band_names: One name per band; default: numbers.
+        title: Above the figure; default: none.
         label: What is drawn, with units.
         max_classes: With more classes only those with the largest attributions are drawn.
-        ax: Where to draw; a new figure without it.
+        ax: Where to draw; default: a new figure.
 
     Returns:
         The axes; `.figure` is the figure.
@@ -155,7 +155,7 @@ def plot_basis(
 
     Args:
         pictures: `(n, channels, height, width)`, of which channels are averaged, or `(n, length)`.
-        names: One name per picture, such as "part3 (+4.1)"; numbers without it.
+        names: One name per picture, such as "part3 (+4.1)"; default: numbers.
         columns: Pictures in a row.
 
     Returns:
@@ -218,7 +218,7 @@ def _names(argument: str, names: Sequence[str] | None, count: int, prefix: str) 
 
 
 def _draw(
-    ax: Any,
+    ax: "Axes",
     values: np.ndarray,
     class_names: list[str],
     latent_names: list[str],
@@ -272,7 +272,7 @@ def _draw(
 
 def _beside_width(ax: Any) -> float:
     """Width of a column of numbers beside the heatmap, in widths of the axes."""
-    inches = ax.get_position().width * ax.figure.get_size_inches()[0]
+    inches: float = ax.get_position().width * ax.figure.get_size_inches()[0]
     return 0.62 / max(inches, 1.0)
 
 

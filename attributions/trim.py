@@ -1,21 +1,10 @@
 """TRIM: look at a predictor through a decoder. The idea of the whole library, on one screen."""
 
-from typing import Literal, NamedTuple, TypeAlias
-
 import torch
 from torch import Tensor, nn
 
-from attributions.predictors import Function, as_logits, predict
-
-
-class Contrast(NamedTuple):
-    """Explain "why `target` rather than `against`": the difference of two outputs."""
-
-    target: int
-    against: int
-
-
-Explained: TypeAlias = Literal["output", "centred_logit"] | Contrast
+from attributions.outputs import Explained
+from attributions.predictors import Function, Predictor
 
 
 class Trim(nn.Module):
@@ -33,8 +22,8 @@ class Trim(nn.Module):
     `additional_forward_args`. Without residual it is the predictor at the reconstruction, which
     shows what the latents alone carry: report fidelity there, never with the residual.
 
-    While a `Trim` runs, the predictor is in eval mode and its parameters are outside the graph;
-    it is handed back as it was.
+    The predictor is explained through a frozen replica (`attributions.replicas.frozen`): the
+    caller's own module is never changed.
 
     References:
         Singh, Ha, Lanusse, Boehm, Liu, Yu: Transformation Importance with Applications to
@@ -43,7 +32,8 @@ class Trim(nn.Module):
     Args:
         predictor: Trained module or function, inputs `(batch, *event)` to outputs
             `(batch, classes)`, `(batch, 1)` or `(batch,)`; also a tuple, or a mapping or object
-            with `logits`.
+            with `logits`. An `attributions.predictors.Predictor` is used as it is, and the
+            options below are then its own.
         decoder: Latents `(batch, latent_size)` to inputs `(batch, *event)`; module or function.
         preprocess: Between decoder and predictor: a resize, three channels, mean and deviation.
         explained: `"output"`, the predictor's own output; `"centred_logit"`, the logit minus the
@@ -53,7 +43,7 @@ class Trim(nn.Module):
             centred, they equal the centred logits exactly.
 
     Raises:
-        ValueError: `explained` is none of these, or a class of the `Contrast` does not exist.
+        ValueError: `explained` is not one of these, or a class of the `Contrast` does not exist.
 
     Examples:
         >>> predictor, decoder = nn.Linear(6, 3), nn.Linear(2, 6)
@@ -74,45 +64,42 @@ class Trim(nn.Module):
         probabilities: bool = False,
     ) -> None:
         super().__init__()
-        if not (isinstance(explained, Contrast) or explained in ("output", "centred_logit")):
-            raise ValueError(
-                "`explained` must be 'output', 'centred_logit' or a Contrast. "
-                f"Got {explained!r}. Choose what to explain, e.g. Contrast(target=3, against=8)."
+        if not isinstance(predictor, Predictor):
+            predictor = Predictor(
+                predictor,
+                preprocess=preprocess,
+                explained=explained,
+                probabilities=probabilities,
             )
         self.predictor = predictor
         self.decoder = decoder
-        self.preprocess = preprocess
-        self.explained = explained
-        self.probabilities = probabilities
-
-    def of(self, predictor: Function) -> "Trim":
-        """Look at another predictor in the same way."""
-        return Trim(
-            predictor,
-            self.decoder,
-            preprocess=self.preprocess,
-            explained=self.explained,
-            probabilities=self.probabilities,
-        )
 
     def forward(self, latents: Tensor, residual: Tensor | None = None) -> Tensor:
         """What is explained, at `decoder(latents) + residual`.
 
         Args:
             latents: `(batch, latent_size)`.
-            residual: `(batch, *event)` from `residual`, held fixed; nothing without it.
+            residual: `(batch, *event)` from `residual`, held fixed; default: none.
 
         Returns:
             `(batch, classes)`; one column for a single output or a `Contrast`.
         """
-        inputs = self.decoder(latents)
+        inputs = self.decode(latents)
         if residual is not None:
             inputs = inputs + residual
         return self.of_inputs(inputs)
 
+    def decode(self, latents: Tensor) -> Tensor:
+        """Inputs of latents `(batch, latent_size)`: `(batch, *event)`.
+
+        The decoder gets a copy: one that works in place changes nobody's latents.
+        """
+        decoded: Tensor = self.decoder(latents.clone())
+        return decoded
+
     def of_inputs(self, inputs: Tensor) -> Tensor:
         """What is explained, at inputs `(batch, *event)`: `(batch, classes)`."""
-        return self.select(predict(self.predictor, inputs, self.preprocess))
+        return self.predictor.select(self.predictor(inputs))
 
     def residual(self, inputs: Tensor, latents: Tensor) -> Tensor:
         """What the decoder leaves out, `inputs - decoder(latents)`, detached: `(batch, *event)`.
@@ -121,7 +108,7 @@ class Trim(nn.Module):
             ValueError: The decoder's output does not have the shape of the inputs.
         """
         with torch.no_grad():
-            reconstructions = self.decoder(latents)
+            reconstructions = self.decode(latents)
         if reconstructions.shape != inputs.shape:
             raise ValueError(
                 "`decoder` must return the shape of the inputs. Got "
@@ -129,31 +116,3 @@ class Trim(nn.Module):
                 "Fit the decoder's output, or bring the inputs to its size."
             )
         return (inputs - reconstructions).detach()
-
-    def select(self, outputs: Tensor) -> Tensor:
-        """What is explained of the predictor's `outputs` `(batch, classes)`."""
-        return select(as_logits(outputs, self.probabilities), self.explained)
-
-    def logits(self, inputs: Tensor) -> Tensor:
-        """The predictor's logits at inputs `(batch, *event)`, all of them: `(batch, classes)`."""
-        return as_logits(predict(self.predictor, inputs, self.preprocess), self.probabilities)
-
-
-def select(outputs: Tensor, explained: Explained) -> Tensor:
-    """What is explained of logits `(batch, classes)`: all, centred, or the difference of two.
-
-    Raises:
-        ValueError: A class of the `Contrast` does not exist.
-    """
-    if isinstance(explained, Contrast):
-        classes = outputs.shape[1]
-        if not all(-classes <= index < classes for index in explained):
-            raise ValueError(
-                f"`explained` must name classes below {classes}. Got {explained}. "
-                "Choose classes that the predictor has."
-            )
-        target, against = explained
-        return (outputs[:, target] - outputs[:, against]).unsqueeze(1)
-    if explained == "centred_logit" and outputs.shape[1] > 1:
-        return outputs - outputs.mean(dim=1, keepdim=True)
-    return outputs

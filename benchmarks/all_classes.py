@@ -4,35 +4,31 @@ Prints, and writes to docs, how many times faster each is than Captum's loop in 
 the median over rounds. Small CNN: random 28x28 convolutional decoder, ten classes; resnet18: a
 1,000-class torchvision network on 3x64x64, Captum timed on ten of the classes and scaled.
 
-    python benchmarks/all_classes.py --rounds 5
+    python -m benchmarks.all_classes --rounds 5
 """
 
-import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import torchvision
 from captum.attr import InputXGradient, IntegratedGradients, Saliency, ShapleyValueSampling
 from torch import Tensor, nn
 
-from attributions import (
-    Trim,
-    completeness_error,
-    exact_shapley,
-    input_x_gradient,
-    integrated_gradients,
-    mutual_information,
-    saliency,
-)
+from attributions import Trim, exact_shapley, integrated_gradients
+from attributions.measures.fidelity import completeness_error
+from attributions.measures.information import mutual_information
+from attributions.methods.jacobians import input_x_gradient, saliency
+from benchmarks.sizes import docs, new_parser, sized
 from trimvae import VAE, fit
+from trimvae.cli.demo_data import train_classifier
 from trimvae.data import digits
-from trimvae.demo import train_classifier
+
+N, LATENTS = sized(None, 256), sized(64, 4)
+EPOCHS = sized(4, 1)
+SAMPLES = sized((100, 25), (4, 3))
+CLASSES = sized(1000, 20)
 
 
 def trained_case() -> tuple[Trim, Tensor]:
@@ -49,12 +45,13 @@ def trained_case() -> tuple[Trim, Tensor]:
         nn.ReLU(),
         nn.Linear(128, 10),
     )
-    train_classifier(classifier, data.train_inputs, data.train_labels, epochs=4)
+    inputs, labels = data.train_inputs[:N], data.train_labels[:N]
+    train_classifier(classifier, inputs, labels, epochs=EPOCHS)
     classifier.eval()
     vae = VAE.convolutional((1, 28, 28), latent_size=10)
-    fit(vae, classifier, data.train_inputs, max_epochs=4, progress=False)
+    fit(vae, classifier, inputs, max_epochs=EPOCHS, progress=False)
     with torch.no_grad():
-        latents = vae.eval().encode(data.test_inputs[:64]).mean
+        latents = vae.eval().encode(data.test_inputs[:LATENTS]).mean
     return Trim(classifier, vae.decode, explained="centred_logit"), latents
 
 
@@ -77,7 +74,7 @@ def ratios(theirs: Callable, ours: Callable, rounds: int, factor: float = 1.0) -
 def sampling_rounds(function, latents: Tensor, exact: Tensor, error: float) -> int:
     """Permutations that Captum's sampling needs for a relative error; ours has none."""
     samples = 25
-    while samples < 1600:
+    while samples < sized(1600, 50):
         torch.manual_seed(0)
         scores = ShapleyValueSampling(function).attribute(latents, target=0, n_samples=samples)
         if (scores - exact).norm() / exact.norm() <= error:
@@ -104,16 +101,16 @@ def looped_flow(trim: Trim, latent_size: int, n_alpha: int, n_beta: int) -> Tens
 
 def estimated_flow(trim: Trim) -> Tensor:
     """Ours at the same samples, without the control that `information_flow` adds."""
-    samples = torch.randn(2500, 10)
-    samples[:, 0] = torch.randn(100).repeat_interleave(25)
+    n_alpha, n_beta = SAMPLES
+    samples = torch.randn(n_alpha * n_beta, 10)
+    samples[:, 0] = torch.randn(n_alpha).repeat_interleave(n_beta)
     with torch.no_grad():
-        return mutual_information(trim(samples).softmax(dim=1).unflatten(0, (100, 25)))
+        return mutual_information(trim(samples).softmax(dim=1).unflatten(0, SAMPLES))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--table", type=Path, default=Path("docs/tables/all_classes.md"))
+    parser = new_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=sized(5, 1))
     arguments = parser.parse_args()
     rounds = arguments.rounds
     trim, latents = trained_case()
@@ -154,7 +151,7 @@ def main() -> None:
         rounds,
     )
     note = (
-        f"completeness error {ours_error:.4f} at {result.n_points.float().mean():.0f} points on "
+        f"completeness error {ours_error:.4f} at {result.n_steps.float().mean():.0f} points on "
         f"average; Captum's 50 steps: {error:.4f}"
     )
     add("Integrated gradients, until complete to 1 %, against Captum's 50 steps", values, note)
@@ -176,24 +173,27 @@ def main() -> None:
         ("dense decoder and classifier", Trim(nn.Linear(20, 3), dense.decode)),
     ):
         values = [
-            seconds(lambda case=case: looped_flow(case, 10, 100, 25))
+            seconds(lambda case=case: looped_flow(case, 10, *SAMPLES))
             / seconds(lambda case=case: estimated_flow(case))
             for _ in range(rounds)
         ]
-        add(f"Information flow, {name}", values, "100 x 25 samples, against the published loops")
+        note = f"{SAMPLES[0]} x {SAMPLES[1]} samples, against the published loops"
+        add(f"Information flow, {name}", values, note)
     torch.manual_seed(0)
-    resnet = torchvision.models.resnet18(num_classes=1000).eval()
+    resnet = torchvision.models.resnet18(num_classes=CLASSES).eval()
     vae = VAE.convolutional((3, 64, 64), latent_size=10).eval()
     trim, latents = Trim(resnet, vae.decode), torch.randn(4, 10)
     values = ratios(
         lambda: captum_loop(IntegratedGradients(trim), latents, range(10), n_steps=8),
         lambda: integrated_gradients(trim, latents, n_steps=8),
         rounds,
-        factor=100,
+        factor=CLASSES / 10,
     )
-    add("Integrated gradients, resnet18, 1,000 classes, 8 steps each", values, "equal results")
+    name = f"Integrated gradients, resnet18, {CLASSES:,} classes, 8 steps each"
+    add(name, values, "equal results")
     lines = ["| attributions to every class | times faster than Captum's loop | |", "|---|---|---|"]
-    arguments.table.write_text("\n".join([*lines, *rows]) + "\n")
+    text = "\n".join([*lines, *rows]) + "\n"
+    (docs("tables") / "all_classes.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

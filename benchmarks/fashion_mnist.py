@@ -4,32 +4,31 @@ One classifier; for every seed the same VAE through it with prediction loss, wit
 penalty. Prints, and writes to docs, mean and spread over seeds on the 10,000 held-out images
 (attributions on the first 2,000, 32 path points). About an hour on two cores.
 
-    python benchmarks/fashion_mnist.py --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
+    python -m benchmarks.fashion_mnist --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
 """
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from attributions import Sparsity, agreement, prediction_kl
-from attributions.predictors import predict_in_batches
+from attributions import Sparsity
+from attributions.measures.fidelity import agreement, prediction_kl
+from attributions.predictors import as_predictor
+from benchmarks.sizes import SEEDS, add_fashion, docs, new_parser, results_folder, sized
 from trimvae import VAE, explain, fit
-from trimvae.data import fashion_mnist
-from trimvae.demo import accuracy, train_classifier
+from trimvae.cli.demo_data import accuracy, train_classifier
+from trimvae.data import Split, fashion_mnist
 
 LATENT_SIZE = 10
-EPOCHS = 10
+EPOCHS = sized(10, 1)
 LEARNING_RATE = 4e-3
 SCALE = 0.8
 FIGURES = (
@@ -43,6 +42,19 @@ FIGURES = (
     "completeness_error",
     "train_seconds",
 )
+
+
+def read(folder: str | None) -> Split:
+    """All of Fashion-MNIST; in smoke mode its first images."""
+    data = fashion_mnist(folder)
+    n, held_out = sized(None, 256), sized(None, 32)
+    return Split(
+        data.train_inputs[:n],
+        data.train_labels[:n],
+        data.test_inputs[:held_out],
+        data.test_labels[:held_out],
+        data.class_names,
+    )
 
 
 def new_classifier() -> nn.Module:
@@ -64,7 +76,7 @@ def new_classifier() -> nn.Module:
 def train_one(arguments: argparse.Namespace) -> None:
     """Train and measure one VAE in this process, on one thread."""
     torch.set_num_threads(1)
-    data = fashion_mnist(arguments.folder)
+    data = read(arguments.folder)
     classifier = new_classifier().eval()
     classifier.load_state_dict(load_file(arguments.out / "classifier.safetensors"))
     torch.manual_seed(arguments.seed)
@@ -80,7 +92,7 @@ def train_one(arguments: argparse.Namespace) -> None:
         classifier,
         data.train_inputs,
         prediction_weight=arguments.prediction_weight,
-        penalties=[Sparsity(arguments.weight)] if arguments.weight else [],
+        penalties=[Sparsity(weight=arguments.weight)] if arguments.weight else [],
         max_epochs=arguments.epochs,
         learning_rate=LEARNING_RATE,
         seed=arguments.seed,
@@ -91,7 +103,7 @@ def train_one(arguments: argparse.Namespace) -> None:
     with torch.no_grad():
         decoded = torch.cat([vae(batch) for batch in data.test_inputs.split(500)])
     outputs, reencoded = (
-        predict_in_batches(classifier, images) for images in (data.test_inputs, decoded)
+        as_predictor(classifier).in_batches(images) for images in (data.test_inputs, decoded)
     )
     error = (decoded - data.test_inputs).pow(2).flatten(1).sum(1).mean()
     figures |= {  # fidelity and reconstruction on all 10,000
@@ -111,13 +123,13 @@ def result_name(seed: int, weight: float) -> str:
 
 def prepare_classifier(arguments: argparse.Namespace) -> float:
     path = arguments.out / "classifier.safetensors"
-    data = fashion_mnist(arguments.folder)
+    data = read(arguments.folder)
     classifier = new_classifier()
     if path.exists():
         classifier.load_state_dict(load_file(path))
     else:
         torch.manual_seed(0)
-        train_classifier(classifier, data.train_inputs, data.train_labels, epochs=10)
+        train_classifier(classifier, data.train_inputs, data.train_labels, epochs=EPOCHS)
         save_file(classifier.state_dict(), path)
     return accuracy(classifier.eval(), data.test_inputs, data.test_labels)
 
@@ -140,7 +152,9 @@ def run_all(arguments: argparse.Namespace) -> None:
                 "--scale": arguments.scale,
             }
             flat = [str(part) for pair in options.items() for part in pair]
-            processes.append(subprocess.Popen([sys.executable, __file__, "--worker", *flat]))
+            smoke = ["--smoke"] if arguments.smoke else []
+            command = [sys.executable, "-m", "benchmarks.fashion_mnist", "--worker", *smoke, *flat]
+            processes.append(subprocess.Popen(command))
         for process in processes:
             if process.wait():
                 raise SystemExit(process.returncode)
@@ -160,7 +174,7 @@ def table(arguments: argparse.Namespace, predictor_accuracy: float) -> str:
         f"of scale {arguments.scale:g}, prediction weight {arguments.prediction_weight:g}. "
         "Mean ± standard deviation over seeds.",
         "",
-        f"| figure | no penalty | `Sparsity({arguments.weight:g})` | ratio |",
+        f"| figure | no penalty | `Sparsity(weight={arguments.weight:g})` | ratio |",
         "|---|---|---|---|",
     ]
     for figure in FIGURES:
@@ -173,15 +187,13 @@ def table(arguments: argparse.Namespace, predictor_accuracy: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", help="idx files; downloaded by torchvision without it")
-    parser.add_argument("--out", type=Path, default=Path("runs/fashion"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = new_parser(__doc__, seeds=SEEDS)
+    add_fashion(parser)
+    parser.add_argument("--out", type=Path, default=results_folder("fashion"))
     parser.add_argument("--weight", type=float, default=1.5)
     parser.add_argument("--prediction-weight", type=float, default=20.0)
     parser.add_argument("--scale", type=float, default=SCALE, help="of the Gaussian likelihood")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--table", type=Path, default=Path("docs/tables/fashion_mnist.md"))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -193,8 +205,7 @@ def main() -> None:
     print(f"classifier: test accuracy {predictor_accuracy:.4f}", flush=True)
     run_all(arguments)
     text = table(arguments, predictor_accuracy)
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
-    arguments.table.write_text(text)
+    (docs("tables") / "fashion_mnist.md").write_text(text, encoding="utf-8")
     print(text)
 
 

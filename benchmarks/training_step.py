@@ -4,32 +4,31 @@ Burgess' network on 64x64 images, batch 64, against the bare loop of the same ma
 same run. Every variant runs in a process of its own, in turns, on one thread whose CPU time
 counts, so that a busy neighbour matters little; the ratio is that of medians over rounds.
 
-    python benchmarks/training_step.py
+    python -m benchmarks.training_step
 """
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import torch
 from captum.attr import IntegratedGradients
-from clock import Clock
 from torch import nn
 from torch.distributions import kl_divergence
 from torch.nn import functional as F
 
 from attributions import Sparsity, Trim, differentiable
-from attributions.penalties import l1_over_l2
+from attributions.penalties.sparsity import l1_over_l2
+from benchmarks.clock import Clock
+from benchmarks.sizes import new_parser, sized
+from benchmarks.tables import write
 from trimvae import VAE, fit
 
-BATCH, STEPS, WARM_UP = 64, 48, 8
+BATCH, STEPS, WARM_UP = 64, sized(48, 3), sized(8, 1)
 VARIANTS = {
     "bare PyTorch loop, beta-VAE": "bare",
     "fit, no predictor": "plain",
@@ -115,18 +114,19 @@ def measure(variant: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = new_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=sized(5, 1))
     parser.add_argument("--variant", choices=list(VARIANTS.values()), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.variant:
         measure(arguments.variant)
         return
     results: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    smoke = ["--smoke"] if arguments.smoke else []
     for _ in range(arguments.rounds):
         for name, variant in VARIANTS.items():
             output = subprocess.run(
-                [sys.executable, __file__, "--variant", variant],
+                [sys.executable, "-m", "benchmarks.training_step", "--variant", variant, *smoke],
                 capture_output=True,
                 text=True,
                 check=True,
@@ -134,21 +134,24 @@ def main() -> None:
             results[name].append(json.loads(output.splitlines()[-1]))
     bare = next(iter(results.values()))
     reference = statistics.median(result["seconds"] for result in bare)
-    print(
-        "| Burgess 64x64, batch 64 | images per CPU second | step over bare | over rounds "
-        "| peak memory, MiB |"
-    )
-    print("|---|---|---|---|---|")
+    rows = {}
     for name, rounds in results.items():
         seconds = statistics.median(result["seconds"] for result in rounds)
         ratios = [
             mine["seconds"] / base["seconds"] for mine, base in zip(rounds, bare, strict=True)
         ]
         memory = statistics.median(result["mebibytes"] for result in rounds)
-        print(
-            f"| {name} | {BATCH / seconds:.0f} | {seconds / reference:.2f} "
-            f"| {min(ratios):.2f} to {max(ratios):.2f} | {memory:.0f} |"
-        )
+        rows[name] = {
+            "images per CPU second": f"{BATCH / seconds:.0f}",
+            "step over bare": f"{seconds / reference:.2f}",
+            "over rounds": f"{min(ratios):.2f} to {max(ratios):.2f}",
+            "peak memory, MiB": f"{memory:.0f}",
+        }
+    note = (
+        f"{arguments.rounds} rounds, CPU time of one thread, beside other work: "
+        "read the ratios and their spread."
+    )
+    write("training_step", note, rows, "Burgess 64x64, batch 64")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Explain through a decoder that is not ours: anything with encode and decode is a code.
 
-    python examples/bring_your_own_decoder.py
+    python -m examples.bring_your_own_decoder
 
 An autoencoder as anybody would write it, of scikit-learn's 8x8 digits.
 """
@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from attributions import Trim
+from examples.quick import quick
 from trimvae import explain
-from trimvae.demo import train_classifier
+from trimvae.cli.demo_data import train_classifier
 
 
 # --8<-- [start:code]
@@ -46,7 +47,7 @@ def main() -> None:
 
     code = Autoencoder()
     optimizer = torch.optim.Adam(code.parameters(), 2e-3)
-    for _ in range(1500):
+    for _ in range(quick(1500, 100)):
         batch = inputs[torch.randint(len(inputs), (128,))]
         loss = F.mse_loss(code.decode(code.encode(batch)), batch)
         optimizer.zero_grad()

@@ -1,6 +1,6 @@
 """Explain a classifier of a table: breast-cancer biopsies, 30 columns.
 
-    python examples/explain_a_table.py
+    python -m examples.explain_a_table
 
 The classifier has one logit (malignant or not), as binary classifiers often do. Writes a heatmap
 and traversals to runs/examples/.
@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from attributions import Sparsity
+from examples.quick import QUICK, quick
 from trimvae import VAE, explain, fit
 from trimvae.data import split
 
@@ -25,6 +26,7 @@ def main() -> None:
     columns = (columns - columns.mean(dim=0)) / columns.std(dim=0)
     malignant = torch.from_numpy(1 - table.target).long()
     data = split(columns, malignant)
+    rows = data.train_inputs[: quick(None, 64)]
 
     classifier = nn.Sequential(nn.Linear(30, 32), nn.ReLU(), nn.Linear(32, 1))
     optimizer = torch.optim.Adam(classifier.parameters(), 1e-2, weight_decay=1e-3)
@@ -42,9 +44,9 @@ def main() -> None:
     fit(
         vae,
         classifier,
-        data.train_inputs,
+        rows,
         task="classification",
-        penalties=[Sparsity(2.0)],
+        penalties=[Sparsity(weight=2.0)],
         max_epochs=150,
         batch_size=64,
     )
@@ -64,7 +66,7 @@ def main() -> None:
     explanation.plot().savefig(folder / "table_heatmap.png", dpi=150)
     explanation.plot_traversals(0, n_latents=3).savefig(folder / "table_traversals.png", dpi=110)
     explanation.to_html(folder / "table_report.html", title="What the classifier of biopsies uses")
-    assert explanation.metrics["agreement"] > 0.9
+    assert QUICK or explanation.metrics["agreement"] > 0.9
     assert explanation.metrics["completeness_error"] < 0.01
 
 

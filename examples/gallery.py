@@ -1,6 +1,6 @@
 """Draw every figure once, on handwritten digits and on a table.
 
-    python examples/gallery.py [FOLDER]
+    python -m examples.gallery [FOLDER]
 
 Writes to runs/examples/gallery, or to the folder given; the gallery page of the documentation shows
 these files.
@@ -13,11 +13,13 @@ import torch
 from sklearn.datasets import load_wine
 from torch import nn
 
-from attributions import Sparsity, plot_bands, plot_basis
+from attributions import Sparsity
+from attributions.heatmaps import plot_bands, plot_basis
 from attributions.transforms import Fourier, NonNegativeParts
+from examples.quick import QUICK, quick
 from trimvae import VAE, evaluate, explain, fit
+from trimvae.cli.demo_data import new_classifier, train_classifier
 from trimvae.data import digits
-from trimvae.demo import new_classifier, train_classifier
 from trimvae.figures import plot_history, plot_trade_off
 
 
@@ -26,31 +28,41 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     data = digits()
-    classifier = train_classifier(new_classifier(), data.train_inputs, data.train_labels, epochs=8)
+    n, few = quick(None, 256), quick(200, 40)
+    images, labels = data.train_inputs[:n], data.train_labels[:n]
+    classifier = train_classifier(new_classifier(), images, labels, epochs=8)
     points, histories = {}, []
     for weight in (0.0, 4.0):
         torch.manual_seed(0)
         vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=10)
-        penalties = [Sparsity(weight)] if weight else []
+        penalties = [Sparsity(weight=weight)] if weight else []
         history = fit(
             vae,
             classifier,
-            data.train_inputs,
-            validation=data.test_inputs[:500],
+            images,
+            validation=data.test_inputs[: quick(500, 64)],
             penalties=penalties,
-            max_epochs=8,
+            max_epochs=quick(8, 2),
         )
         histories.append(history)
         explanation = explain(
             vae,
             classifier,
-            data.test_inputs[:200],
-            n_steps=32,
-            labels=data.test_labels[:200],
+            data.test_inputs[:few],
+            n_steps=quick(32, 8),
+            labels=data.test_labels[:few],
             class_names=data.class_names,
         )
         points[f"weight {weight:g}"] = explanation.metrics
-    evaluation = evaluate(vae, classifier, data.test_inputs[:64], n_interventions=64)
+    asked = data.test_inputs[: quick(64, 24)]
+    evaluation = evaluate(
+        vae,
+        classifier,
+        asked,
+        n_interventions=len(asked),
+        n_alpha=quick(200, 8),
+        n_beta=quick(50, 4),
+    )
 
     # --8<-- [start:figures]
     pictures = {
@@ -80,19 +92,19 @@ def main() -> None:
     for name, figure in pictures.items():
         figure.savefig(folder / f"{name}.png", dpi=90)
     assert len(list(folder.glob("*.png"))) >= len(pictures)
-    assert explanation.metrics["agreement"] > 0.85
+    assert QUICK or explanation.metrics["agreement"] > 0.85
 
 
 def pictures_of_transforms(classifier, data):
     """Codes that need no training: frequency bands, and parts."""
-    images = data.test_inputs[:40]
+    images, many = data.test_inputs[: quick(40, 12)], data.train_inputs[: quick(2000, 200)]
     # --8<-- [start:transforms]
     bands = Fourier((1, 28, 28), dims=2)
     by_frequency = explain(bands, classifier, images, n_steps=16)
     means = bands.by_group(by_frequency.target_attributions).mean(dim=0, keepdim=True)
     curves = plot_bands(means, class_names=["all digits"], label="mean attribution").figure
 
-    parts = NonNegativeParts(data.train_inputs[:2000], 12)
+    parts = NonNegativeParts(many, 12)
     by_part = explain(parts, classifier, images, n_steps=16, residual=True)
     strongest = by_part.top(5)
     basis = torch.stack([parts.basis(use.latent) for use in strongest])
@@ -109,7 +121,14 @@ def explain_wine():
     classifier = nn.Sequential(nn.Linear(13, 32), nn.ReLU(), nn.Linear(32, 3))
     train_classifier(classifier, columns, torch.from_numpy(table.target), epochs=60)
     vae = VAE.dense((13,), latent_size=4, hidden=(64, 64), scale=0.5)
-    fit(vae, classifier, columns, penalties=[Sparsity(2.0)], max_epochs=120, batch_size=64)
+    fit(
+        vae,
+        classifier,
+        columns,
+        penalties=[Sparsity(weight=2.0)],
+        max_epochs=quick(120, 10),
+        batch_size=64,
+    )
     return explain(
         vae,
         classifier,

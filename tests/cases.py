@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from attributions import Trim
+
 
 class LinearCase:
     """A linear predictor after a linear decoder: every attribution has a closed form."""
@@ -26,6 +28,18 @@ def smooth_predictor(features: int = 6, classes: int = 4) -> nn.Module:
     return nn.Sequential(nn.Linear(features, 8), nn.Tanh(), nn.Linear(8, classes)).double()
 
 
+def relu_case() -> tuple[Trim, Tensor, Tensor, Tensor]:
+    """A piecewise linear `Trim`, latents, residual, and the change from the baseline 0."""
+    decoder = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 8)).double()
+    predictor = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)).double()
+    trim = Trim(predictor, decoder)
+    latents, inputs = torch.randn(5, 4).double(), torch.randn(5, 8).double()
+    residual = trim.residual(inputs, latents)
+    with torch.no_grad():
+        change = trim(latents, residual) - trim(torch.zeros_like(latents), residual)
+    return trim, latents, residual, change
+
+
 def convolutional_predictor(classes: int = 10, size: int = 28, channels: int = 1) -> nn.Module:
     """Batch norm, dropout, ReLU and max pooling: what real classifiers have."""
     return nn.Sequential(
@@ -36,6 +50,19 @@ def convolutional_predictor(classes: int = 10, size: int = 28, channels: int = 1
         nn.Flatten(),
         nn.Dropout(0.5),
         nn.Linear(8 * (size // 2) ** 2, classes),
+    )
+
+
+def convolutional_decoder(latents: int) -> nn.Module:
+    """Latents to images of 28 x 28 pixels."""
+    return nn.Sequential(
+        nn.Linear(latents, 8 * 7 * 7),
+        nn.Unflatten(1, (8, 7, 7)),
+        nn.SiLU(),
+        nn.ConvTranspose2d(8, 4, 4, 2, 1),
+        nn.SiLU(),
+        nn.ConvTranspose2d(4, 1, 4, 2, 1),
+        nn.Sigmoid(),
     )
 
 

@@ -1,43 +1,59 @@
 """Explain a trained classifier through the latents of a disentangling VAE."""
 
-from attributions import Monotonicity, Sparsity
-from trimvae.counterfactuals import Counterfactuals, counterfactuals
-from trimvae.evaluation import Evaluation, evaluate
-from trimvae.explaining import explain
-from trimvae.explanation import Explanation
-from trimvae.objectives import (
-    DIPVAE,
-    BetaTCVAE,
-    BetaVAE,
-    CapacityVAE,
-    FactorVAE,
-    Perceptual,
-    Ramp,
-)
-from trimvae.training import fit
-from trimvae.training_module import VAETraining
-from trimvae.traversals import Traversal, traverse
-from trimvae.vae import VAE
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DIPVAE",
-    "VAE",
-    "BetaTCVAE",
-    "BetaVAE",
-    "CapacityVAE",
-    "Counterfactuals",
-    "Evaluation",
-    "Explanation",
-    "FactorVAE",
-    "Monotonicity",
-    "Perceptual",
-    "Ramp",
-    "Sparsity",
-    "Traversal",
-    "VAETraining",
-    "counterfactuals",
-    "evaluate",
-    "explain",
-    "fit",
-    "traverse",
-]
+from trimvae.doors import open_door
+
+if TYPE_CHECKING:
+    from trimvae.evaluation.evaluating import evaluate as evaluate
+    from trimvae.evaluation.result import Evaluation as Evaluation
+    from trimvae.explanation.counterfactuals import find_counterfactuals as find_counterfactuals
+    from trimvae.explanation.explaining import explain as explain
+    from trimvae.explanation.explanation import Explanation as Explanation
+    from trimvae.explanation.traversals import traverse as traverse
+    from trimvae.models.alae import ALAE as ALAE
+    from trimvae.models.infogan import InfoGAN as InfoGAN
+    from trimvae.models.ivae import IVAE as IVAE
+    from trimvae.models.stylegan2 import StyleGAN2 as StyleGAN2
+    from trimvae.models.vae import VAE as VAE
+    from trimvae.objectives import BetaTCVAE as BetaTCVAE
+    from trimvae.objectives import BetaVAE as BetaVAE
+    from trimvae.objectives import FactorVAE as FactorVAE
+    from trimvae.training.fitting import fit as fit
+    from trimvae.training.variational import VAETraining as VAETraining
+
+__version__ = "0.2.0.dev0"
+
+__getattr__, __dir__, __all__ = open_door(
+    __name__,
+    {
+        "ALAE": "trimvae.models.alae",
+        "BetaTCVAE": "trimvae.objectives",
+        "BetaVAE": "trimvae.objectives",
+        "Evaluation": "trimvae.evaluation.result",
+        "Explanation": "trimvae.explanation.explanation",
+        "FactorVAE": "trimvae.objectives",
+        "IVAE": "trimvae.models.ivae",
+        "InfoGAN": "trimvae.models.infogan",
+        "StyleGAN2": "trimvae.models.stylegan2",
+        "VAE": "trimvae.models.vae",
+        "VAETraining": "trimvae.training.variational",
+        "evaluate": "trimvae.evaluation.evaluating",
+        "explain": "trimvae.explanation.explaining",
+        "find_counterfactuals": "trimvae.explanation.counterfactuals",
+        "fit": "trimvae.training.fitting",
+        "traverse": "trimvae.explanation.traversals",
+    },
+    folders=(
+        "cli",
+        "data",
+        "evaluation",
+        "explanation",
+        "figures",
+        "metrics",
+        "models",
+        "objectives",
+        "report",
+        "training",
+    ),
+)

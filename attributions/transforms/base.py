@@ -67,7 +67,8 @@ class Transform(nn.Module):
         unit[1, latent] = 1
         with torch.no_grad():
             empty, drawn = self.decode(unit)
-        return drawn - empty
+        picture: Tensor = drawn - empty
+        return picture
 
     def _check(self, inputs: Tensor) -> None:
         if tuple(inputs.shape[1:]) != self.event_shape:
@@ -82,7 +83,7 @@ class Identity(Transform):
 
     Args:
         event_shape: Shape of one input.
-        latent_names: Of the columns; `x0`, `x1` ... without it.
+        latent_names: Of the columns; default: `x0`, `x1` ...
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class Identity(Transform):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Give the shape back."""
-        return latents.unflatten(1, self.event_shape)
+        inputs: Tensor = latents.unflatten(1, self.event_shape)
+        return inputs
 
 
 def check_dims(event_shape: Sequence[int], dims: int) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attributions.randomness import seed_of
 from attributions.transforms.base import Transform
 
 
@@ -68,7 +69,8 @@ class PrincipalComponents(_Factorisation):
     def decode(self, latents: Tensor) -> Tensor:
         """Mean plus components."""
         flat = self.mean + (latents * self.scale) @ self.components
-        return flat.unflatten(1, self.event_shape)
+        inputs: Tensor = flat.unflatten(1, self.event_shape)
+        return inputs
 
 
 class IndependentComponents(_Factorisation):
@@ -84,7 +86,7 @@ class IndependentComponents(_Factorisation):
         inputs: `(n, *event)`, to fit on.
         latent_size: Components.
         max_iter: Most iterations of FastICA, which warns if it needs more.
-        seed: Of the fit.
+        generator: Seeds the fit; default: one that is seeded with 0.
 
     Raises:
         ValueError: There are fewer examples or features than components.
@@ -102,13 +104,18 @@ class IndependentComponents(_Factorisation):
     mixing: Tensor
 
     def __init__(
-        self, inputs: Tensor, latent_size: int, *, max_iter: int = 1000, seed: int = 0
+        self,
+        inputs: Tensor,
+        latent_size: int,
+        *,
+        max_iter: int = 1000,
+        generator: torch.Generator | None = None,
     ) -> None:
         from sklearn.decomposition import FastICA
 
         flat = _fit_matrix(inputs, latent_size)
         fitted = FastICA(
-            latent_size, whiten="unit-variance", max_iter=max_iter, random_state=seed
+            latent_size, whiten="unit-variance", max_iter=max_iter, random_state=seed_of(generator)
         ).fit(flat.double().cpu().numpy())
         super().__init__(
             inputs,
@@ -127,7 +134,9 @@ class IndependentComponents(_Factorisation):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Mean plus mixed sources."""
-        return (self.mean + latents @ self.mixing.T).unflatten(1, self.event_shape)
+        flat = self.mean + latents @ self.mixing.T
+        inputs: Tensor = flat.unflatten(1, self.event_shape)
+        return inputs
 
 
 class NonNegativeParts(_Factorisation):
@@ -143,7 +152,7 @@ class NonNegativeParts(_Factorisation):
     Args:
         inputs: `(n, *event)`, not negative, to fit on.
         latent_size: Parts.
-        seed: Of the fit.
+        generator: Seeds the fit; default: one that is seeded with 0.
 
     Raises:
         ValueError: Inputs are negative, or fewer than parts.
@@ -151,7 +160,9 @@ class NonNegativeParts(_Factorisation):
 
     components: Tensor
 
-    def __init__(self, inputs: Tensor, latent_size: int, *, seed: int = 0) -> None:
+    def __init__(
+        self, inputs: Tensor, latent_size: int, *, generator: torch.Generator | None = None
+    ) -> None:
         from sklearn.decomposition import NMF
 
         flat = _fit_matrix(inputs, latent_size)
@@ -160,11 +171,13 @@ class NonNegativeParts(_Factorisation):
                 f"`inputs` must not be negative for NMF. Got a minimum of {flat.min():.3g}. "
                 "Shift them, or use PrincipalComponents."
             )
-        fitted = NMF(latent_size, init="nndsvda", max_iter=1000, random_state=seed, tol=1e-4)
+        fitted = NMF(
+            latent_size, init="nndsvda", max_iter=1000, random_state=seed_of(generator), tol=1e-4
+        )
         fitted.fit(flat.double().cpu().numpy())
         super().__init__(inputs, "part", latent_size, exact=False, components=fitted.components_)
 
-    def encode(self, inputs: Tensor, *, steps: int = 500) -> Tensor:
+    def encode(self, inputs: Tensor, *, n_iterations: int = 500) -> Tensor:
         """Non-negative least squares on the parts."""
         self._check(inputs)
         gram = self.components @ self.components.T
@@ -172,7 +185,7 @@ class NonNegativeParts(_Factorisation):
         rate = 1 / torch.linalg.matrix_norm(gram, 2)
         latents = torch.zeros_like(target)
         ahead, momentum = latents, 1.0
-        for _ in range(steps):
+        for _ in range(n_iterations):
             following = torch.relu(ahead - rate * (ahead @ gram - target))
             next_momentum = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
             ahead = following + (momentum - 1) / next_momentum * (following - latents)
@@ -181,7 +194,8 @@ class NonNegativeParts(_Factorisation):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Sum of the parts."""
-        return (latents @ self.components).unflatten(1, self.event_shape)
+        inputs: Tensor = (latents @ self.components).unflatten(1, self.event_shape)
+        return inputs
 
 
 def _fit_matrix(inputs: Tensor, latent_size: int) -> Tensor:

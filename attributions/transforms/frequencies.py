@@ -50,7 +50,8 @@ class Fourier(Transform):
         spectrum = (*self.event_shape[: -self.dims], *sizes[:-1], sizes[-1] // 2 + 1, 2)
         coefficients = torch.view_as_complex(latents.unflatten(1, spectrum).contiguous())
         axes = tuple(range(-self.dims, 0))
-        return torch.fft.irfftn(coefficients, s=sizes, dim=axes, norm="ortho")
+        inputs: Tensor = torch.fft.irfftn(coefficients, s=sizes, dim=axes, norm="ortho")
+        return inputs
 
 
 class Cosine(Transform):
@@ -99,7 +100,7 @@ class Cosine(Transform):
 def _cosine_matrix(size: int) -> Tensor:
     frequency = torch.arange(size, dtype=torch.float64).unsqueeze(1)
     position = torch.arange(size, dtype=torch.float64) + 0.5
-    matrix = torch.cos(torch.pi / size * frequency * position) * (2 / size) ** 0.5
+    matrix: Tensor = torch.cos(torch.pi / size * frequency * position) * (2 / size) ** 0.5
     matrix[0] /= 2**0.5
     return matrix
 

@@ -23,7 +23,7 @@ class Wavelet(Transform):
         event_shape: `(..., length)` or `(..., height, width)`.
         wavelet: A name that PyWavelets knows, or an object with its four filters.
         dims: 1 or 2.
-        level: Decomposition levels; as many as fit without it.
+        level: Decomposition levels; default: as many as fit.
         mode: What lies beyond the border, see ptwt; a few more coefficients than inputs.
 
     Raises:
@@ -68,7 +68,9 @@ class Wavelet(Transform):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Inverse transform, cropped to the input's shape."""
-        import ptwt
+        from ptwt.constants import WaveletDetailTuple2d
+        from ptwt.conv_transform import waverec
+        from ptwt.conv_transform_2 import waverec2
 
         sizes = [count(shape) for shape in self.shapes]
         parts = [
@@ -76,21 +78,21 @@ class Wavelet(Transform):
             for part, shape in zip(latents.split(sizes, dim=1), self.shapes, strict=True)
         ]
         if self.dims == 1:
-            inputs = ptwt.waverec(parts, self.filters())
+            inputs = waverec(parts, self.filters())
         else:
             triples = [
-                ptwt.constants.WaveletDetailTuple2d(*parts[first : first + 3])
-                for first in range(1, len(parts), 3)
+                WaveletDetailTuple2d(*parts[first : first + 3]) for first in range(1, len(parts), 3)
             ]
-            inputs = ptwt.waverec2((parts[0], *triples), self.filters())
+            inputs = waverec2((parts[0], *triples), self.filters())
         for axis, size in enumerate(self.event_shape[-self.dims :], start=-self.dims):
             inputs = inputs.narrow(axis, 0, size)
         return inputs
 
     def _analyse(self, inputs: Tensor) -> Any:
-        import ptwt
+        from ptwt.conv_transform import wavedec
+        from ptwt.conv_transform_2 import wavedec2
 
-        analyse = ptwt.wavedec if self.dims == 1 else ptwt.wavedec2
+        analyse: Any = wavedec if self.dims == 1 else wavedec2
         return analyse(inputs, self.filters(), mode=self.mode, level=self.level)
 
     def _named(self, parts: Any) -> list[tuple[str, Tensor]]:
@@ -149,8 +151,8 @@ class LearnableWavelet(Wavelet):
         event_shape: `(..., length)` or `(..., height, width)`.
         lowpass: `(N,)`, N even: where training starts, such as that of db5 with noise.
         dims: 1 or 2.
-        level: Decomposition levels; as many as fit without it.
-        mode: See `Wavelet`.
+        level: Decomposition levels; default: as many as fit.
+        mode: What lies beyond the border, see ptwt; a few more coefficients than inputs.
 
     Raises:
         ValueError: `lowpass` is not a vector of even length.
@@ -210,11 +212,13 @@ def wavelet_constraint(lowpass: Tensor) -> Tensor:
     double_shifts = [
         (lowpass[2 * k :] * lowpass[: length - 2 * k]).sum() for k in range(1, length // 2)
     ]
-    total = (lowpass.sum() - 2**0.5).pow(2) + highpass.sum().pow(2)
+    total: Tensor = (lowpass.sum() - 2**0.5).pow(2) + highpass.sum().pow(2)
     total = total + 2 * (lowpass.pow(2).sum() - 1).pow(2)
     total = total + (spectrum + spectrum.roll(length // 2) - 2).pow(2).sum()
     # Shifts by k and -k give the same product.
-    return total + 2 * sum((shift.pow(2) for shift in double_shifts), start=total.new_zeros(()))
+    for shift in double_shifts:
+        total = total + 2 * shift.pow(2)
+    return total
 
 
 def _mirrored(lowpass: Tensor) -> FilterBank:

@@ -5,24 +5,19 @@ The mean reconstruction error and KL of every epoch beside disvae's own training
 batches of 64, learning rates and warm-up of 10,000 steps. 30 epochs (60 for FactorVAE) are a
 matter of hours on a GPU and of a day on two cores; --epochs says how far to go.
 
-    python benchmarks/disentanglement/dsprites.py --epochs 1 --precision bf16-mixed
+    python -m benchmarks.disentanglement.dsprites --epochs 1 --precision bf16-mixed
 """
 
-import argparse
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
-
 import lightning as L
 import torch
-from tables import write
 
+from benchmarks.sizes import SMOKE, new_parser, results_folder, sized
+from benchmarks.tables import write
 from trimvae import VAE, fit
 from trimvae.data import sprites
 from trimvae.objectives import BetaTCVAE, BetaVAE, CapacityVAE, FactorVAE, Objective, Ramp
@@ -96,9 +91,9 @@ def run(name: str, epochs: int | None, precision: str, out: Path) -> None:
     fit(
         vae,
         None,
-        sprites(),
+        sprites().only(orientation=[0], x=range(3), y=range(3)) if SMOKE else sprites(),
         objective=published.objective(),
-        prediction_weight=0,
+        prediction_weight=0.0,
         max_epochs=epochs or published.epochs,
         batch_size=64,
         learning_rate=published.learning_rate,
@@ -128,16 +123,18 @@ def tabulate(out: Path) -> None:
                 "total correlation": f"{terms['total_correlation']:.2f}",
             }
     note = (
-        "Means over an epoch of 737,280 images, in nats. `python "
-        "benchmarks/disentanglement/dsprites.py`"
+        "Means over an epoch of 737,280 images, in nats. `python -m "
+        "benchmarks.disentanglement.dsprites`"
     )
     write("dsprites", note, rows, "objective")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/dsprites"))
-    parser.add_argument("--epochs", type=int, help="the published number without it")
+    parser = new_parser(__doc__)
+    parser.add_argument("--out", type=Path, default=results_folder("dsprites"))
+    parser.add_argument(
+        "--epochs", type=int, default=sized(None, 1), help="default: the published number"
+    )
     parser.add_argument("--precision", default="32-true", help="Lightning's, e.g. bf16-mixed")
     parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--table", action="store_true", help="only write the table")

@@ -6,35 +6,29 @@ Codes are noisy linear mixtures of the factors of dSprites: 10,000 to fit on and
 the protocol has it. DCI by boosted trees takes minutes; the rank correlation of its two models is
 taken on smaller factors.
 
-    python benchmarks/disentanglement/metrics.py
+    python -m benchmarks.disentanglement.metrics
 """
 
-import argparse
-import os
-import sys
+import importlib.util
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
 
 import numpy as np
 import torch
-from disent.metrics import _dci, _factor_vae, _mig, _sap
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
-from tables import write
 
+from benchmarks.sizes import new_parser, sized, skip
+from benchmarks.tables import write
 from trimvae import metrics
 from trimvae.data import sprites
 
 SIZES = np.array(sprites().factor_sizes)
-TRAIN, TEST = 10_000, 5_000
+TRAIN, TEST = sized((10_000, 5_000), (200, 100))
+N_RANKED, N_CODES = sized(3000, 90), sized(13, 3)
 
 
 def mixed(factors: np.ndarray, entangled: float, seed: int, latents: int = 10) -> np.ndarray:
@@ -88,6 +82,8 @@ def plain_higgins(encode: Callable, n_factors: int) -> float:
 
 
 def disent_factor_vae(encode: Callable, n_factors: int) -> float:
+    from disent.metrics import _factor_vae
+
     np.random.seed(0)  # noqa: NPY002 (its own way)
     draw = lambda n: np.random.randint(SIZES[:n_factors], size=(n, n_factors))  # noqa: E731, NPY002
     data = SimpleNamespace(
@@ -111,6 +107,8 @@ def timed(function: Callable[[], float], times: int = 1) -> tuple[float, float]:
 
 
 def compare(skip_dci: bool) -> None:
+    from disent.metrics import _dci, _mig, _sap
+
     generator = np.random.default_rng(0)
     factors = generator.integers(SIZES, size=(TRAIN + TEST, len(SIZES)))
     codes = mixed(factors, 0.3, seed=0)
@@ -166,8 +164,8 @@ def compare(skip_dci: bool) -> None:
         }
         print(name, rows[name], flush=True)
     note = (
-        "15,000 codes of 10 latents, the factors of dSprites. "
-        "`python benchmarks/disentanglement/metrics.py`"
+        f"{TRAIN + TEST:,} codes of 10 latents, the factors of dSprites. "
+        "`python -m benchmarks.disentanglement.metrics`"
     )
     write("metrics_speed", note, rows, "metric")
 
@@ -175,14 +173,14 @@ def compare(skip_dci: bool) -> None:
 def rank_models() -> None:
     """DCI by forests against boosted trees over codes of every entanglement, small factors."""
     generator = np.random.default_rng(1)
-    factors = generator.integers(SIZES[:2], size=(3000, 2))
-    factors = np.hstack([factors, generator.integers(6, size=(3000, 1))])
+    factors = generator.integers(SIZES[:2], size=(N_RANKED, 2))
+    factors = np.hstack([factors, generator.integers(6, size=(N_RANKED, 1))])
     sizes = np.array([3, 6, 6])
     scores: dict[str, list[tuple[float, float]]] = {"forest": [], "boosting": []}
-    for index, entangled in enumerate(np.linspace(0, 1.2, 13)):
+    for index, entangled in enumerate(np.linspace(0, 1.2, N_CODES)):
         draw = np.random.default_rng(index)
         weights = np.eye(3, 6) + entangled * draw.normal(size=(3, 6))
-        codes = (2 * factors / (sizes - 1) - 1) @ weights + 0.1 * draw.normal(size=(3000, 6))
+        codes = (2 * factors / (sizes - 1) - 1) @ weights + 0.1 * draw.normal(size=(N_RANKED, 6))
         forest = metrics.dci(codes, factors)
         boosting = metrics.dci(codes, factors, trees="gradient_boosting")
         scores["forest"].append(forest[:2])
@@ -205,13 +203,15 @@ def exact() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument("--skip-dci", action="store_true", help="without the minutes of boosting")
     parser.add_argument("--exact", action="store_true", help="only MIG and AAM of all sprites")
     arguments = parser.parse_args()
     if arguments.exact:
         exact()
         return
+    if importlib.util.find_spec("disent") is None:
+        skip("no package disent. Install it: pip install --no-deps disent.")
     torch.set_num_threads(1)
     rank_models()
     # Nobody pays for what is loaded on first use.

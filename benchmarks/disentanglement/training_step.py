@@ -4,30 +4,23 @@ Burgess' network on 64x64 images, batch 64, CPU time of one thread. After every 
 one of the bare loop, with a network of its own, so that other work on the machine disturbs both
 alike (1 is as fast as the bare loop). FactorVAE is also compared with two plain steps.
 
-    python benchmarks/disentanglement/training_step.py
+    python -m benchmarks.disentanglement.training_step
 """
 
-import argparse
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
 
 import torch
-from clock import Turns
-from tables import write
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
+from benchmarks.clock import Turns
+from benchmarks.sizes import new_parser, sized
+from benchmarks.tables import write
 from trimvae import VAE, fit
 from trimvae.objectives import DIPVAE, BetaTCVAE, BetaVAE, CapacityVAE, FactorVAE, Objective
 
-BATCH = 64
+BATCH = sized(64, 8)
 
 
 def total_correlation(latents: Tensor, posterior: Normal, weights: Tensor) -> Tensor:
@@ -116,8 +109,8 @@ OBJECTIVES: dict[str, tuple[str, Callable[[], Objective]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=72, help="8 of them to warm up")
+    parser = new_parser(__doc__)
+    parser.add_argument("--steps", type=int, default=sized(72, 11), help="8 of them to warm up")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -132,8 +125,8 @@ def main() -> None:
             rows[title]["two plain steps / fit"] = f"{2 * plain.ratio:.2f}"
         print(title, rows[title], flush=True)
     note = (
-        f"Medians of {arguments.steps - 8} steps in turns, CPU time of one thread, batch 64. "
-        "`python benchmarks/disentanglement/training_step.py`"
+        f"Medians of {arguments.steps - 8} steps in turns, CPU time of one thread, batch {BATCH}. "
+        "`python -m benchmarks.disentanglement.training_step`"
     )
     write("objectives_step", note, rows, "objective")
 

@@ -7,7 +7,7 @@ encoder and decoder, `fit` with prediction loss, `Sparsity` and the same informa
 applied every fourth step. Both then stand before the same `evaluate`. Seconds are those of the
 training process' own CPU time on one thread, which neighbours on the machine do not change.
 
-    python benchmarks/explanations/gce.py --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
+    python -m benchmarks.explanations.gce --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
 """
 
 import argparse
@@ -15,21 +15,22 @@ import json
 import time
 from pathlib import Path
 
-from tables import spread, write  # first: sets the threads' policy
-
-# isort: split
 import torch
-from penalties import load, new_classifier
 from torch import Tensor, nn
 
-from attributions import InformationFlow, Sparsity, Trim, information_flow
-from attributions.code_penalties import information
+from attributions import Sparsity, Trim
 from attributions.codes import Decoder
+from attributions.measures.information import information_flow
+from attributions.penalties.information import InformationFlow, negative_information
+from benchmarks.explanations.penalties import load, new_classifier
+from benchmarks.sizes import SEEDS, add_fashion, new_parser, results_folder, sized
+from benchmarks.tables import spread, write
 from trimvae import VAE, evaluate, fit
-from trimvae.demo import train_classifier
+from trimvae.cli.demo_data import train_classifier
 
 LATENTS, CAUSAL = 6, (0, 1)
 WEIGHT = 0.05
+ALPHA, BETA, INTERVENTIONS = sized(100, 4), sized(50, 3), sized(500, 16)
 
 
 def new_vae(seed: int) -> VAE:
@@ -52,7 +53,7 @@ def train_gce(vae: VAE, classifier: nn.Module, inputs: Tensor, steps: int, seed:
         reconstructions = vae.decode(posterior.mean + posterior.stddev * noise)
         error = (reconstructions - batch).pow(2).flatten(1).sum(dim=1).mean()
         divergence = torch.distributions.kl_divergence(posterior, vae.prior).sum(dim=1).mean()
-        flow = information(
+        flow = negative_information(
             trim, LATENTS, CAUSAL, n_alpha=25, n_beta=25, like=batch, generator=generator
         )
         loss = flow + WEIGHT * (error + divergence)
@@ -82,7 +83,9 @@ def train_ours(
 
 
 def measure(vae: VAE, classifier: nn.Module, held_out: Tensor) -> dict[str, float]:
-    found = evaluate(vae.eval(), classifier, held_out, n_alpha=100, n_beta=50, n_interventions=500)
+    found = evaluate(
+        vae.eval(), classifier, held_out, n_alpha=ALPHA, n_beta=BETA, n_interventions=INTERVENTIONS
+    )
     flows = {name: row["information_flow"] for name, row in found.by_latent.items()}
     best = sorted(flows, key=lambda name: -flows[name])[:2]
     generator = torch.Generator().manual_seed(0)
@@ -90,8 +93,8 @@ def measure(vae: VAE, classifier: nn.Module, held_out: Tensor) -> dict[str, floa
         Trim(classifier, Decoder(vae)),
         LATENTS,
         [int(name[1:]) for name in best],
-        n_alpha=400,
-        n_beta=100,
+        n_alpha=4 * ALPHA,
+        n_beta=2 * BETA,
         generator=generator,
     )
     replaced = min(row["agreement_when_replaced"] for row in found.by_latent.values())
@@ -108,15 +111,15 @@ def run(method: str, seed: int, arguments: argparse.Namespace) -> dict[str, floa
     torch.set_num_threads(1)
     inputs, labels, held_out = load("three", arguments.folder)
     torch.manual_seed(seed)
-    classifier = train_classifier(new_classifier(3), inputs, labels, epochs=4)
+    classifier = train_classifier(new_classifier(3), inputs, labels, epochs=sized(4, 1))
     vae = new_vae(seed)
     started = time.process_time()
     if method == "GCE":
         decoded = train_gce(vae, classifier, inputs, arguments.steps, seed)
     else:
-        penalties: list = [Sparsity(6.0)]
+        penalties: list = [Sparsity(weight=6.0)]
         if method == "trimvae with information":
-            penalties.append(InformationFlow(arguments.information, chosen=CAUSAL))
+            penalties.append(InformationFlow(weight=arguments.information, chosen=CAUSAL))
         decoded = train_ours(vae, classifier, inputs, arguments.epochs, seed, penalties)
     seconds = time.process_time() - started
     figures = measure(vae, classifier, held_out)
@@ -124,33 +127,32 @@ def run(method: str, seed: int, arguments: argparse.Namespace) -> dict[str, floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", help="idx files; downloaded by torchvision without it")
-    parser.add_argument("--out", type=Path, default=Path("runs/gce"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1200, help="of GCE; published: 8000")
-    parser.add_argument("--epochs", type=int, default=3, help="of trimvae")
+    parser = new_parser(__doc__, seeds=SEEDS)
+    add_fashion(parser)
+    parser.add_argument("--out", type=Path, default=results_folder("gce"))
+    parser.add_argument("--steps", type=int, default=sized(1200, 3), help="of GCE; published: 8000")
+    parser.add_argument("--epochs", type=int, default=sized(3, 1), help="of trimvae")
     parser.add_argument("--information", type=float, default=80.0, help="weight in trimvae")
     parser.add_argument("--only", nargs="+", default=["GCE", "trimvae with information"])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, list[dict[str, float]]] = {}
+    found_by: dict[str, list[dict[str, float]]] = {}
     for method in arguments.only:
         for seed in arguments.seeds:
             path = arguments.out / f"{method.replace(' ', '_')}_{seed}.json"
             if not path.exists():
                 path.write_text(json.dumps(run(method, seed, arguments)))
             figures = json.loads(path.read_text())
-            results.setdefault(method, []).append(figures)
+            found_by.setdefault(method, []).append(figures)
             print(method, seed, {name: round(value, 4) for name, value in figures.items()})
     rows = {
         method: {name: spread([result[name] for result in found]) for name in found[0]}
-        for method, found in results.items()
+        for method, found in found_by.items()
     }
     note = (
         f"T-shirt, dress and coat; {len(arguments.seeds)} seeds; GCE for {arguments.steps} steps "
         f"(published: 8,000), trimvae for {arguments.epochs} epochs; at most ln 3 = 1.099 nats. "
-        "`python benchmarks/explanations/gce.py --seeds "
+        "`python -m benchmarks.explanations.gce --seeds "
         f"{' '.join(map(str, arguments.seeds))}`"
     )
     write("gce", note, rows, "method")

@@ -5,14 +5,9 @@ then scored by attributions through the NMF code with the residual held fixed, o
 images that contain part j. Identified: the part of the largest mean |attribution| is j. Published
 (Singh et al., 2020): IG .95, GradientShap .91, CD .82, InputXGradient .80, Saliency .72.
 
-    python benchmarks/explanations/knock_out.py --seeds 0 1 2
+    python -m benchmarks.explanations.knock_out --seeds 0 1 2
 """
 
-import argparse
-
-from tables import spread, write  # first: sets the threads' policy
-
-# isort: split
 import torch
 from captum.attr import DeepLift, GradientShap, InputXGradient, Saliency, ShapleyValueSampling
 from torch import Tensor, nn
@@ -21,8 +16,11 @@ from torch.nn import functional as F
 from attributions import Trim, attribute, exact_shapley, expected_gradients, integrated_gradients
 from attributions.codes import Decoder
 from attributions.transforms import NonNegativeParts
+from benchmarks.sizes import SEEDS, new_parser, sized
+from benchmarks.tables import spread, write
 from trimvae.data import digits
 
+N_TRAIN = sized(None, 200)
 METHODS = {
     "exact Shapley (ours)": (exact_shapley, {}),
     "IntegratedGradients (ours)": (integrated_gradients, {}),
@@ -63,17 +61,18 @@ def train(full: Tensor, without: Tensor, seed: int, epochs: int) -> nn.Module:
 
 def run(seed: int, parts: int, epochs: int, examples: int) -> tuple[dict[str, list], list[float]]:
     data = digits()
-    code = NonNegativeParts(data.train_inputs, parts, seed=seed)
-    codes = [code.encode(inputs) for inputs in (data.train_inputs, data.test_inputs)]
+    train_inputs = data.train_inputs[:N_TRAIN]
+    code = NonNegativeParts(train_inputs, parts, generator=torch.Generator().manual_seed(seed))
+    codes = [code.encode(inputs) for inputs in (train_inputs, data.test_inputs)]
     hits: dict[str, list] = {name: [] for name in METHODS}
     accuracies = []
     for part in range(parts):
         removed = [
             inputs - latents[:, part].view(-1, 1, 1, 1) * code.components[part].view(1, 1, 28, 28)
-            for inputs, latents in zip((data.train_inputs, data.test_inputs), codes, strict=True)
+            for inputs, latents in zip((train_inputs, data.test_inputs), codes, strict=True)
         ]
         present = [latents[:, part] > latents[:, part].quantile(0.5) for latents in codes]
-        model = train(data.train_inputs[present[0]], removed[0][present[0]], seed, epochs)
+        model = train(train_inputs[present[0]], removed[0][present[0]], seed, epochs)
         inputs, latents = data.test_inputs[present[1]][:examples], codes[1][present[1]][:examples]
         with torch.no_grad():
             right = (model(inputs) > 0).float().mean()
@@ -89,11 +88,10 @@ def run(seed: int, parts: int, epochs: int, examples: int) -> tuple[dict[str, li
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--parts", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--examples", type=int, default=32)
+    parser = new_parser(__doc__, seeds=SEEDS)
+    parser.add_argument("--parts", type=int, default=sized(12, 2))
+    parser.add_argument("--epochs", type=int, default=sized(4, 1))
+    parser.add_argument("--examples", type=int, default=sized(32, 4))
     arguments = parser.parse_args()
     rates: dict[str, list[float]] = {name: [] for name in METHODS}
     accuracies: list[float] = []
@@ -102,17 +100,14 @@ def main() -> None:
         accuracies += seen
         for name, found in hits.items():
             rates[name].append(sum(found) / len(found))
+    seeds = " ".join(map(str, arguments.seeds))
     note = (
         f"{arguments.parts} parts of 5,000 MNIST digits, one CNN per part and seed, "
         f"{len(arguments.seeds)} seeds; accuracy of the CNNs {spread(accuracies)}. "
-        f"`python benchmarks/explanations/knock_out.py --seeds {_words(arguments.seeds)}`"
+        f"`python -m benchmarks.explanations.knock_out --seeds {seeds}`"
     )
     rows = {name: {"identified": spread(values)} for name, values in rates.items()}
     write("knock_out", note, rows, "method")
-
-
-def _words(seeds: list[int]) -> str:
-    return " ".join(map(str, seeds))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ classifier each and seed; the same VAE through it with each penalty, and the loo
 prediction loss). Figures on 500 held-out images. Each result is kept in --out, so that an
 interrupted study goes on; --only runs a part of it, --job I N every N-th run in this process.
 
-    python benchmarks/explanations/penalties.py --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
+    python -m benchmarks.explanations.penalties --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
 """
 
 import argparse
@@ -15,17 +15,16 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import TABLES, spread, write  # first: sets the threads' policy
-
-# isort: split
 import torch
 from torch import Tensor, nn
 
 from attributions import GroupSparsity, Sparsity
 from attributions.heatmaps import PALETTE, new_figure
+from benchmarks.sizes import SEEDS, add_fashion, docs, new_parser, results_folder, sized
+from benchmarks.tables import spread, write
 from trimvae import VAE, explain, fit
+from trimvae.cli.demo_data import train_classifier
 from trimvae.data import digits, fashion_mnist
-from trimvae.demo import train_classifier
 
 FIGURES = (
     "agreement",
@@ -47,34 +46,36 @@ class Variant(NamedTuple):
 
 MAIN = {
     "none": Variant([]),
-    "`path` 4": Variant([Sparsity(4.0)]),
+    "`path` 4": Variant([Sparsity(weight=4.0)]),
 }
 MORE = {
-    "`path` 8": Variant([Sparsity(8.0)]),
-    "`l1_over_l2` 4": Variant([Sparsity(4.0, form="l1_over_l2")]),
-    "`group_sparsity` 4": Variant([GroupSparsity(4.0)]),
-    "`l1` 0.5": Variant([Sparsity(0.5, form="l1")]),
+    "`path` 8": Variant([Sparsity(weight=8.0)]),
+    "`l1_over_l2` 4": Variant([Sparsity(weight=4.0, form="l1_over_l2")]),
+    "`group_sparsity` 4": Variant([GroupSparsity(weight=4.0)]),
+    "`l1` 0.5": Variant([Sparsity(weight=0.5, form="l1")]),
     "none, no prediction loss": Variant([], 0.0),
-    "`path` 4, no prediction loss": Variant([Sparsity(4.0)], 0.0),
-    "`l1` 0.5, no prediction loss": Variant([Sparsity(0.5, form="l1")], 0.0),
-    "`gini` 4": Variant([Sparsity(4.0, form="gini")]),
-    "`entropy` 4": Variant([Sparsity(4.0, form="entropy")]),
-    "`excess` 0.5": Variant([Sparsity(0.5, form="excess")]),
-    "`path` 4, residual": Variant([Sparsity(4.0)], residual=True),
+    "`path` 4, no prediction loss": Variant([Sparsity(weight=4.0)], 0.0),
+    "`l1` 0.5, no prediction loss": Variant([Sparsity(weight=0.5, form="l1")], 0.0),
+    "`gini` 4": Variant([Sparsity(weight=4.0, form="gini")]),
+    "`entropy` 4": Variant([Sparsity(weight=4.0, form="entropy")]),
+    "`excess` 0.5": Variant([Sparsity(weight=0.5, form="excess")]),
+    "`path` 4, residual": Variant([Sparsity(weight=4.0)], residual=True),
 }
 DATA = {
     "three": "t-shirt, dress, coat",
     "digits": "MNIST digits",
     "fashion": "ten Fashion-MNIST classes",
 }
-EPOCHS = {"three": 3, "digits": 16, "fashion": 4}
+EPOCHS = sized({"three": 3, "digits": 16, "fashion": 4}, dict.fromkeys(DATA, 1))
+CLASSIFIER_EPOCHS = sized({"three": 4, "digits": 12, "fashion": 4}, dict.fromkeys(DATA, 1))
+N_TRAIN, N_TEST = sized(20_000, 256), sized(500, 24)
 
 
 def load(name: str, folder: str | None) -> tuple[Tensor, Tensor, Tensor]:
     """Training inputs and labels, held-out inputs."""
     if name == "digits":
         data = digits()
-        return data.train_inputs, data.train_labels, data.test_inputs[:500]
+        return data.train_inputs[:N_TRAIN], data.train_labels[:N_TRAIN], data.test_inputs[:N_TEST]
     data = fashion_mnist(folder)
     inputs, labels = data.train_inputs, data.train_labels
     test_inputs, test_labels = data.test_inputs, data.test_labels
@@ -83,7 +84,7 @@ def load(name: str, folder: str | None) -> tuple[Tensor, Tensor, Tensor]:
         chosen, test_chosen = torch.isin(labels, kept), torch.isin(test_labels, kept)
         inputs, labels = inputs[chosen], torch.searchsorted(kept, labels[chosen])
         test_inputs = test_inputs[test_chosen]
-    return inputs[:20_000], labels[:20_000], test_inputs[:500]
+    return inputs[:N_TRAIN], labels[:N_TRAIN], test_inputs[:N_TEST]
 
 
 def new_classifier(classes: int) -> nn.Module:
@@ -103,9 +104,8 @@ def new_classifier(classes: int) -> nn.Module:
 def run(data: str, variant: Variant, seed: int, folder: str | None) -> dict[str, float]:
     inputs, labels, held_out = load(data, folder)
     torch.manual_seed(seed)
-    epochs = 12 if data == "digits" else 4
     classifier = train_classifier(
-        new_classifier(int(labels.max()) + 1), inputs, labels, epochs=epochs
+        new_classifier(int(labels.max()) + 1), inputs, labels, epochs=CLASSIFIER_EPOCHS[data]
     )
     torch.manual_seed(seed)
     vae = VAE.convolutional(
@@ -134,10 +134,9 @@ def key(data: str, variant: str, seed: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", help="idx files; downloaded by torchvision without it")
-    parser.add_argument("--out", type=Path, default=Path("runs/penalties"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = new_parser(__doc__, seeds=SEEDS)
+    add_fashion(parser)
+    parser.add_argument("--out", type=Path, default=results_folder("penalties"))
     parser.add_argument("--only", choices=list(DATA), nargs="+", default=list(DATA))
     parser.add_argument("--table", action="store_true", help="only write the tables")
     parser.add_argument("--job", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
@@ -192,7 +191,7 @@ def tabulate(data: str, arguments: argparse.Namespace) -> None:
     note = (
         f"{DATA[data]}: {EPOCHS[data]} epochs of at most 20,000 images, Gaussian likelihood of "
         f"scale {SCALE:g}, prediction weight 20. "
-        "`python benchmarks/explanations/penalties.py --seeds "
+        "`python -m benchmarks.explanations.penalties --seeds "
         f"{' '.join(map(str, arguments.seeds))}`"
     )
     write(f"penalties_{data}", note, rows, "penalty and weight")
@@ -212,7 +211,8 @@ def draw(data: str, arguments: argparse.Namespace) -> None:
                 for seed in arguments.seeds
             ]
             points = torch.tensor([[one["effective_latents"], one[name]] for one in found])
-            (x, y), (dx, dy) = points.mean(dim=0), points.std(dim=0)
+            x, y = points.mean(dim=0)
+            dx, dy = points.std(dim=0, correction=min(1, len(found) - 1))
             axes.errorbar(
                 x,
                 y,
@@ -228,7 +228,7 @@ def draw(data: str, arguments: argparse.Namespace) -> None:
         axes.set_ylabel(name.replace("_", " "))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.suptitle("t-shirt, dress, coat; crosses: without prediction loss", fontsize=10)
-    figure.savefig(TABLES.parent / "images" / "penalties.png", dpi=110)
+    figure.savefig(docs("images") / "penalties.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -6,38 +6,38 @@ those after something was broken. Signed: chance is 0. Absolute: anything that m
 same latents is alike, so chance is the row of random gradients. Retrained VAEs are matched latent
 by latent (Hungarian method).
 
-    python benchmarks/explanations/sanity.py --seeds 0 1 2
+    python -m benchmarks.explanations.sanity --seeds 0 1 2
 """
 
-import argparse
-
-from tables import spread, write  # first: sets the threads' policy
-
-# isort: split
 import torch
 from torch import Tensor, nn
 
-from attributions import (
-    Sparsity,
-    Trim,
-    integrated_gradients,
-    rank_correlation,
-    reinitialised,
-    stability,
-)
+from attributions import Sparsity, Trim, integrated_gradients
 from attributions.codes import Decoder
+from attributions.measures.sanity import rank_correlation, reinitialised
+from attributions.measures.stability import seed_stability
+from benchmarks.sizes import SEEDS, new_parser, sized
+from benchmarks.tables import spread, write
 from trimvae import VAE, fit
+from trimvae.cli.demo_data import new_classifier, train_classifier
 from trimvae.data import digits
-from trimvae.demo import new_classifier, train_classifier
+
+N_TRAIN, N_TEST, EPOCHS = sized(None, 256), sized(500, 32), sized(12, 1)
 
 
 def train_vae(predictor: nn.Module, inputs: Tensor, seed: int, epochs: int) -> VAE:
     torch.manual_seed(seed)
     vae = VAE.convolutional((1, 28, 28), latent_size=10)
     fit(
-        vae, predictor, inputs, penalties=[Sparsity(4.0)], max_epochs=epochs, seed=seed,
-        prediction_weight=10.0, progress=False,
-    )  # fmt: skip
+        vae,
+        predictor,
+        inputs,
+        prediction_weight=10.0,
+        penalties=[Sparsity(weight=4.0)],
+        max_epochs=epochs,
+        seed=seed,
+        progress=False,
+    )
     return vae.eval()
 
 
@@ -55,28 +55,29 @@ def codes(vae: VAE, inputs: Tensor) -> Tensor:
 def matched(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Attributions of both codes, the second's latents in the order of the first's."""
     (latents, scores), (other_latents, other_scores) = first, second
-    found = stability([latents, other_latents], [scores, other_scores])
+    found = seed_stability([latents, other_latents], [scores, other_scores])
     return scores, other_scores[:, found.matching]
 
 
 def run(seed: int, epochs: int) -> dict[str, tuple[float, float]]:
     data = digits()
     torch.manual_seed(seed)
-    predictor = train_classifier(new_classifier(), data.train_inputs, data.train_labels, epochs=12)
-    shuffled = data.train_labels[torch.randperm(len(data.train_labels))]
-    on_noise = train_classifier(new_classifier(), data.train_inputs, shuffled, epochs=12)
-    randomised = reinitialised(predictor, seed=seed)
-    inputs = data.test_inputs[:500]
+    images, labels = data.train_inputs[:N_TRAIN], data.train_labels[:N_TRAIN]
+    predictor = train_classifier(new_classifier(), images, labels, epochs=EPOCHS)
+    shuffled = labels[torch.randperm(len(labels))]
+    on_noise = train_classifier(new_classifier(), images, shuffled, epochs=EPOCHS)
+    randomised = reinitialised(predictor, generator=torch.Generator().manual_seed(seed))
+    inputs = data.test_inputs[:N_TEST]
     with torch.no_grad():
         target = predictor(inputs).argmax(dim=1)
-    vae = train_vae(predictor, data.train_inputs, seed, epochs)
+    vae = train_vae(predictor, images, seed, epochs)
     latents = codes(vae, inputs)
     scores = explained(predictor, vae, latents, target)
     broken = VAE.convolutional((1, 28, 28), latent_size=10)
     broken.load_state_dict(vae.state_dict())
-    broken.decoder = reinitialised(vae.decoder, seed=seed)
-    other = train_vae(predictor, data.train_inputs, seed + 100, epochs)
-    through_noise = train_vae(randomised, data.train_inputs, seed, epochs)
+    broken.decoder = reinitialised(vae.decoder, generator=torch.Generator().manual_seed(seed))
+    other = train_vae(predictor, images, seed + 100, epochs)
+    through_noise = train_vae(randomised, images, seed, epochs)
     generator = torch.Generator().manual_seed(seed)
     chance = latents * torch.randn(latents.shape, generator=generator)
 
@@ -109,9 +110,8 @@ def run(seed: int, epochs: int) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser = new_parser(__doc__, seeds=SEEDS)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     arguments = parser.parse_args()
     results = []
     for seed in arguments.seeds:
@@ -126,8 +126,8 @@ def main() -> None:
     }
     seeds = " ".join(map(str, arguments.seeds))
     note = (
-        f"Rank correlation over latents, mean of 500 digits, {len(arguments.seeds)} seeds. "
-        f"`python benchmarks/explanations/sanity.py --seeds {seeds}`"
+        f"Rank correlation over latents, mean of {N_TEST} digits, {len(arguments.seeds)} seeds. "
+        f"`python -m benchmarks.explanations.sanity --seeds {seeds}`"
     )
     write("sanity", note, rows, "what was changed")
 

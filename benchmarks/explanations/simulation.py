@@ -5,14 +5,9 @@ Inputs are 100 independent normal numbers; the label says whether coefficient 12
 share of held-out examples whose largest |attribution| is not coefficient 12. Published errors for
 Fourier (Singh et al., 2020): CD .004, DeepLift .036, SHAP .040, IG .042.
 
-    python benchmarks/explanations/simulation.py --seeds 0 1 2
+    python -m benchmarks.explanations.simulation --seeds 0 1 2
 """
 
-import argparse
-
-from tables import spread, write  # first: sets the threads' policy
-
-# isort: split
 import torch
 from captum.attr import (
     DeepLift,
@@ -28,8 +23,11 @@ from torch.nn import functional as F
 from attributions import Trim, attribute, expected_gradients, integrated_gradients
 from attributions.codes import Decoder
 from attributions.transforms import Fourier, Identity, Transform, Wavelet
+from benchmarks.sizes import SEEDS, new_parser, sized
+from benchmarks.tables import spread, write
 
 COEFFICIENT = 12
+EPOCHS, N_TRAIN, N_TEST = sized(30, 1), sized(30_000, 512), sized(500, 20)
 METHODS = {
     "IntegratedGradients (ours)": (integrated_gradients, {}),
     "expected_gradients (ours)": (expected_gradients, {}),
@@ -55,10 +53,9 @@ def train(inputs: Tensor, labels: Tensor, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(100, 64), nn.ReLU(), nn.Linear(64, 1))
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.1)
-    epochs = 30
-    steps = epochs * (len(inputs) // 256 + 1)
+    steps = EPOCHS * (len(inputs) // 256 + 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for _ in range(epochs):
+    for _ in range(EPOCHS):
         for rows in torch.randperm(len(inputs)).split(256):
             loss = F.binary_cross_entropy_with_logits(model(inputs[rows]), labels[rows])
             optimizer.zero_grad()
@@ -70,13 +67,13 @@ def train(inputs: Tensor, labels: Tensor, seed: int) -> nn.Module:
 
 def run(code: Transform, latent: int, seed: int) -> tuple[dict[str, float], float]:
     generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn((30_500, 100), generator=generator)
+    inputs = torch.randn((N_TRAIN + N_TEST, 100), generator=generator)
     values = code.encode(inputs)[:, latent]
     labels = (values > values.median()).float().unsqueeze(1)
-    model = train(inputs[500:], labels[500:], seed)
-    held_out = inputs[:500]
+    model = train(inputs[N_TEST:], labels[N_TEST:], seed)
+    held_out = inputs[:N_TEST]
     with torch.no_grad():
-        accuracy = ((model(held_out) > 0).float() == labels[:500]).float().mean().item()
+        accuracy = ((model(held_out) > 0).float() == labels[:N_TEST]).float().mean().item()
     trim = Trim(model, Decoder(code))
     latents = code.encode(held_out)
     errors = {}
@@ -87,8 +84,7 @@ def run(code: Transform, latent: int, seed: int) -> tuple[dict[str, float], floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = new_parser(__doc__, seeds=SEEDS)
     arguments = parser.parse_args()
     rows: dict[str, dict[str, str]] = {name: {} for name in [*METHODS, "accuracy of the MLP"]}
     for setting, (code, latent) in settings().items():
@@ -102,8 +98,8 @@ def main() -> None:
             rows[name][setting] = spread(values)
     seeds = " ".join(map(str, arguments.seeds))
     note = (
-        f"Error of the arg-max on 500 held-out examples, {len(arguments.seeds)} seeds. "
-        f"`python benchmarks/explanations/simulation.py --seeds {seeds}`"
+        f"Error of the arg-max on {N_TEST} held-out examples, {len(arguments.seeds)} seeds. "
+        f"`python -m benchmarks.explanations.simulation --seeds {seeds}`"
     )
     write("simulation", note, rows, "method")
 

@@ -6,14 +6,9 @@ wavelet and L1 of the network's TRIM attributions to coefficients (integrated gr
 random points). Distance: L2 between the learned low-pass filter and db5's, against the penalty's
 weight. Without the penalty the filter becomes some wavelet, not the one the network uses.
 
-    python benchmarks/explanations/wavelet_distillation.py --seeds 0 1 2
+    python -m benchmarks.explanations.wavelet_distillation --seeds 0 1 2
 """
 
-import argparse
-
-from tables import spread, write  # first: sets the threads' policy
-
-# isort: split
 import pywt
 import torch
 from torch import Tensor, nn
@@ -21,10 +16,14 @@ from torch.nn import functional as F
 
 from attributions import Trim, path_contributions
 from attributions.transforms import LearnableWavelet, Wavelet
+from benchmarks.sizes import SEEDS, new_parser, sized
+from benchmarks.tables import spread, write
 
 LENGTH, LEVEL = 64, 2
 TRUE = torch.tensor(pywt.Wavelet("db5").dec_lo)
 WEIGHTS = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0)
+
+EPOCHS, N_TRAIN = sized(30, 1), sized(20_000, 512)
 
 
 def response(inputs: Tensor) -> Tensor:
@@ -35,12 +34,13 @@ def response(inputs: Tensor) -> Tensor:
 
 def train_network(seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    inputs = torch.randn(20_000, LENGTH)
+    inputs = torch.randn(N_TRAIN, LENGTH)
     outputs = response(inputs)
     model = nn.Sequential(nn.Linear(LENGTH, 64), nn.ReLU(), nn.Linear(64, 1))
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=30 * 79)
-    for _ in range(30):
+    steps = EPOCHS * -(-N_TRAIN // 256)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
+    for _ in range(EPOCHS):
         for rows in torch.randperm(len(inputs)).split(256):
             loss = F.mse_loss(model(inputs[rows]), outputs[rows])
             optimizer.zero_grad()
@@ -79,9 +79,8 @@ def distil(model: nn.Module, weight: float, seed: int, steps: int) -> tuple[floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1500)
+    parser = new_parser(__doc__, seeds=SEEDS)
+    parser.add_argument("--steps", type=int, default=sized(1500, 5))
     arguments = parser.parse_args()
     found: dict[float, list[tuple[float, float]]] = {weight: [] for weight in WEIGHTS}
     starts = []
@@ -103,7 +102,7 @@ def main() -> None:
     note = (
         f"Starting distance {spread(starts, 2)}; {len(arguments.seeds)} seeds, "
         f"{arguments.steps} steps. "
-        f"`python benchmarks/explanations/wavelet_distillation.py --seeds {seeds}`"
+        f"`python -m benchmarks.explanations.wavelet_distillation --seeds {seeds}`"
     )
     write("wavelet_distillation", note, rows, "weight of the penalty")
 

@@ -9,46 +9,40 @@
 
 Figures and weights are kept in --out, so that an interrupted run goes on; --only chooses.
 
-    python benchmarks/latent_models/generators.py
+    python -m benchmarks.latent_models.generators
 """
 
-import argparse
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
-
 import torch
-from planted import scores
-from tables import TABLES, write
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 from torchvision.utils import save_image
 
 from attributions import Sparsity
 from attributions.transforms import IndependentComponents
+from benchmarks.latent_models.planted import THROUGH, scores
+from benchmarks.sizes import SMOKE, docs, new_parser, require_fashion, results_folder, sized
+from benchmarks.tables import write
 from trimvae import VAE, explain, fit
-from trimvae.commands import WEIGHTS
-from trimvae.demo import accuracy, few_fashion, new_classifier, train_classifier
-from trimvae.latent_models import (
-    ALAE,
-    IVAE,
-    InfoGAN,
-    StyleGAN2,
-    fit_generator,
-    fit_inverter,
-    invert,
-)
-from trimvae.latent_models.inversion import relative_error
+from trimvae.cli.demo_data import accuracy, few_fashion, new_classifier, train_classifier
+from trimvae.data import Split
+from trimvae.models import ALAE, IVAE, InfoGAN, StyleGAN2, fit_inverter, invert
+from trimvae.models.inversion import relative_error
 
 SHAPE = (1, 28, 28)
-EPOCHS = {"InfoGAN": 8, "ALAE": 6, "StyleGAN2": 5}
+EPOCHS = {
+    "InfoGAN": sized(8, 1),
+    "ALAE": sized(6, 1),
+    "StyleGAN2": sized(5, 1),
+    "VAE": sized(8, 1),
+    "classifier": sized(6, 1),
+}
 BATCH = {"InfoGAN": 64, "ALAE": 64, "StyleGAN2": 32}
+N_DRAWN, N_EXPLAINED, N_INVERTED = sized(2000, 40), sized(128, 4), sized(16, 4)
 SIDE_BY_SIDE = (
     "ICA",
     "VAE",
@@ -62,6 +56,19 @@ SIDE_BY_SIDE = (
     "StyleGAN2",
     "StyleGAN2, trimvae",
 )
+
+
+def read() -> Split:
+    """Some of Fashion-MNIST."""
+    data = few_fashion()
+    n = sized(len(data.train_inputs), 96)
+    return Split(
+        data.train_inputs[:n],
+        data.train_labels[:n],
+        data.test_inputs[:n],
+        data.test_labels[:n],
+        data.class_names,
+    )
 
 
 class WithoutInformation(InfoGAN):
@@ -81,10 +88,10 @@ def game(kind: Callable[[], Any], name: str, data: Any, classifier: Any, through
     model = kind()
     options: dict[str, Any] = {}
     if through:
-        weights = WEIGHTS[name.lower()]
-        options["penalties"] = [Sparsity(weights.sparsity)]
+        weights = THROUGH[name]
+        options["penalties"] = [Sparsity(weight=weights.sparsity)]
         options["prediction_weight"] = weights.prediction
-    fit_generator(
+    fit(
         model,
         classifier if through else None,
         data.train_inputs,
@@ -98,7 +105,7 @@ def game(kind: Callable[[], Any], name: str, data: Any, classifier: Any, through
 
 def infogan_figures(model: InfoGAN, classifier: nn.Module, data: Any) -> dict[str, float]:
     with torch.no_grad():
-        latents = model.draw(2000, source())
+        latents = model.draw(N_DRAWN, source())
         images = model.decode(latents)
         read = model.recognise(images)
         category, predicted = latents[:, :10].argmax(1), classifier(images).argmax(1)
@@ -116,7 +123,7 @@ def infogan_figures(model: InfoGAN, classifier: nn.Module, data: Any) -> dict[st
 
 def alae_figures(model: ALAE, classifier: nn.Module, data: Any) -> dict[str, float]:
     with torch.no_grad():
-        latents = model.draw(1000, source())
+        latents = model.draw(N_DRAWN // 2, source())
         mean = latents.mean(dim=0)
         again = model.encode(model.decode(latents))
         drawn = model.decode(model.encode(data.test_inputs))
@@ -136,8 +143,9 @@ def stylegan_figures(model: StyleGAN2, classifier: nn.Module, data: Any) -> dict
         with torch.no_grad():
             return classifier(model.decode(points.flatten(1))).argmax(1)
 
+    n = N_DRAWN // 2
     with torch.no_grad():
-        one, other = (model.draw(1000, source(seed)).view(1000, -1, model.w_dim) for seed in (1, 2))
+        one, other = (model.draw(n, source(seed)).view(n, -1, model.w_dim) for seed in (1, 2))
     before = decided(one)
     differ = before != decided(other)
     figures = {}
@@ -151,30 +159,34 @@ def stylegan_figures(model: StyleGAN2, classifier: nn.Module, data: Any) -> dict
 
 def inversion_figures(model: StyleGAN2, classifier: nn.Module, data: Any) -> dict[str, float]:
     """W, W+ and a feed-forward encoder on 16 held-out images."""
-    images = data.test_inputs[:16]
+    images = data.test_inputs[:N_INVERTED]
     said = classifier(images).argmax(1)
     flat = StyleGAN2(**{**model.configuration, "space": "w"}).eval()
     flat.load_state_dict(model.state_dict())
     figures: dict[str, float] = {}
     for name, code in {"W+": model, "W": flat}.items():
-        found = invert(code.decode, images, code.baseline(1), n_steps=300, warn_above=None)
+        found = invert(
+            code.decode, images, code.baseline(1), n_steps=sized(300, 3), warn_above=None
+        )
         figures[f"{name} relative MSE"] = found.error.mean().item()
         with torch.no_grad():
             kept = classifier(code.decode(found.latents)).argmax(1) == said
         figures[f"{name} class kept"] = kept.double().mean().item()
-    inverter = fit_inverter(model, SHAPE, model.latent_size, n_steps=600, generator=source())
+    inverter = fit_inverter(
+        model, SHAPE, model.latent_size, n_steps=sized(600, 3), generator=source()
+    )
     with torch.no_grad():
         latents = inverter(images)
     figures["feed-forward relative MSE"] = (
         relative_error(model.decode, images, latents).mean().item()
     )
-    refined = invert(model.decode, images, latents, n_steps=100, warn_above=None)
+    refined = invert(model.decode, images, latents, n_steps=sized(100, 3), warn_above=None)
     figures["refined, 100 steps, relative MSE"] = refined.error.mean().item()
     return figures
 
 
 def explained(code: Any, classifier: nn.Module, data: Any) -> dict[str, float]:
-    explanation = explain(code, classifier, data.test_inputs[:128], n_steps=50)
+    explanation = explain(code, classifier, data.test_inputs[:N_EXPLAINED], n_steps=sized(50, 4))
     wanted = (
         "agreement",
         "latent_share",
@@ -187,9 +199,9 @@ def explained(code: Any, classifier: nn.Module, data: Any) -> dict[str, float]:
 
 def autoencoder(kind: str, data: Any, classifier: Any, through: bool) -> Any:
     torch.manual_seed(0)
-    options: dict[str, Any] = {"max_epochs": 8, "progress": False}
+    options: dict[str, Any] = {"max_epochs": EPOCHS["VAE"], "progress": False}
     if through:
-        options["penalties"] = [Sparsity(6.0)]
+        options["penalties"] = [Sparsity(weight=6.0)]
     else:
         options["prediction_weight"] = 0.0
     if kind == "iVAE":
@@ -211,11 +223,11 @@ def jobs(data: Any, classifier: nn.Module, out: Path) -> dict[str, Callable[[], 
     def stylegan_further() -> StyleGAN2:
         """One epoch more, with the penalty at drawn latents: a penalised step is slow."""
         model = StyleGAN2.load(out / "StyleGAN2.safetensors")
-        fit_generator(
+        fit(
             model,
             classifier,
             data.train_inputs,
-            penalties=[Sparsity(0.03)],
+            penalties=[Sparsity(weight=0.03)],
             penalty_examples=8,
             max_epochs=1,
             batch_size=BATCH["StyleGAN2"],
@@ -246,7 +258,7 @@ def jobs(data: Any, classifier: nn.Module, out: Path) -> dict[str, Callable[[], 
 
 def kind_of(name: str) -> Any:
     kinds = {"InfoGAN": InfoGAN, "ALAE": ALAE, "StyleGAN2": StyleGAN2, "iVAE": IVAE, "VAE": VAE}
-    return kinds[name.split(",")[0]]
+    return WithoutInformation if name.endswith("information cut") else kinds[name.split(",")[0]]
 
 
 def made(name: str, make: Callable[[], Any], out: Path) -> Any:
@@ -256,24 +268,36 @@ def made(name: str, make: Callable[[], Any], out: Path) -> Any:
         return make()
     if not path.exists():
         make().save(path)
-    return kind_of(name).load(path)
+    return quickened(kind_of(name).load(path))
+
+
+def quickened(code: Any) -> Any:
+    """The code itself; in smoke mode its search for latents is cut short."""
+    if SMOKE and hasattr(code, "inversion_steps"):
+        code.inversion_steps = 2
+    return code
 
 
 def pictures(out: Path, classifier: nn.Module) -> None:
     """Grids for the documentation: what each code's parts draw."""
-    folder = TABLES.parent / "images"
+    folder = docs("images")
     if (path := out / "InfoGAN.safetensors").exists():
-        infogan = InfoGAN.load(path)
+        infogan = quickened(InfoGAN.load(path))
         latents = infogan.draw(8, source()).repeat_interleave(10, dim=0)
         latents[:, :10] = torch.eye(10).repeat(8, 1)
         save_image(infogan.decode(latents), folder / "infogan.png", nrow=10, pad_value=1)
-        data = few_fashion()
+        data = read()
         blocks = explain(
-            infogan, classifier, data.test_inputs[:64], n_steps=32, class_names=data.class_names
+            infogan,
+            classifier,
+            data.test_inputs[:64],
+            n_steps=sized(32, 4),
+            class_names=data.class_names,
         ).plot_blocks()
+        (folder / "gallery").mkdir(exist_ok=True)
         blocks.savefig(folder / "gallery" / "blocks.png", dpi=90)
     if (path := out / "ALAE.safetensors").exists():
-        alae, images = ALAE.load(path), few_fashion().test_inputs[:12]
+        alae, images = ALAE.load(path), read().test_inputs[:12]
         save_image(
             torch.cat([images, alae.decode(alae.encode(images))]),
             folder / "alae.png",
@@ -296,22 +320,25 @@ def pictures(out: Path, classifier: nn.Module) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/latent_models"))
-    parser.add_argument("--planted", type=Path, default=Path("runs/planted_codes"))
+    require_fashion()
+    parser = new_parser(__doc__)
+    parser.add_argument("--out", type=Path, default=results_folder("latent_models"))
+    parser.add_argument("--planted", type=Path, default=results_folder("planted_codes"))
     parser.add_argument("--only", nargs="+", help="codes, by the names of the tables")
     parser.add_argument("--table", action="store_true", help="only write the tables")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    data = few_fashion()
+    data = read()
     classifier = new_classifier()
     kept = arguments.out / "classifier.pt"
     if kept.exists():
         classifier.load_state_dict(torch.load(kept, weights_only=True))
     else:
         torch.manual_seed(0)
-        train_classifier(classifier, data.train_inputs, data.train_labels, epochs=6)
+        train_classifier(
+            classifier, data.train_inputs, data.train_labels, epochs=EPOCHS["classifier"]
+        )
         torch.save(classifier.state_dict(), kept)
     classifier.eval()
     print("classifier", accuracy(classifier, data.test_inputs, data.test_labels), flush=True)
@@ -362,7 +389,7 @@ def tabulate(out: Path, planted_out: Path) -> None:
         rows[f"inversion: {figure}"] = {"value": f"{value:.3f}", "mechanism cut": ""}
     note = (
         "Fashion-MNIST, 12,000 images, one seed: InfoGAN 1,496 batches of 64, ALAE 1,122, "
-        "StyleGAN2 1,875 of 32. `python benchmarks/latent_models/generators.py`"
+        "StyleGAN2 1,875 of 32. `python -m benchmarks.latent_models.generators`"
     )
     if rows:
         write("latent_models", note, rows, "figure")
@@ -380,7 +407,7 @@ def tabulate(out: Path, planted_out: Path) -> None:
     if side:
         note = (
             f"One classifier, 128 held-out images; an iVAE's u is the class. {note} Rule: "
-            "means over planted rules and seeds, of `python benchmarks/latent_models/planted.py`"
+            "means over planted rules and seeds, of `python -m benchmarks.latent_models.planted`"
         )
         write("codes_side_by_side", note, side, "code")
 

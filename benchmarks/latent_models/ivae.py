@@ -5,32 +5,28 @@ mixing layers with a leaky ReLU (.2) between, noise of variance .01. Data B: 20 
 dimensions and three random layers. The control permutes u. MCC on held-out examples at posterior
 means. Each result is kept in --out.
 
-    python benchmarks/latent_models/ivae.py --seeds 1 2 3
+    python -m benchmarks.latent_models.ivae --seeds 1 2 3
 """
 
-import argparse
 import itertools
 import json
-import os
-import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
-
 import torch
-from tables import spread, write
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from attributions.transforms import IndependentComponents
+from benchmarks.sizes import new_parser, results_folder, sized
+from benchmarks.tables import spread, write
 from trimvae import VAE, fit
-from trimvae.latent_models import IVAE
 from trimvae.metrics import mcc
+from trimvae.models import IVAE
 
-SOURCES, SEGMENTS, LENGTH = 5, 40, 1000
-STEPS = {"A": 8_000, "B": 12_000}
+SOURCES, SEGMENTS, LENGTH = 5, 40, sized(1000, 32)
+STEPS = sized({"A": 8_000, "B": 12_000}, {"A": 5, "B": 5})
+N_TEST = sized(4000, 400)
 CODES = ("FastICA", "VAE", "iVAE", "iVAE, u permuted")
 
 
@@ -55,7 +51,7 @@ def sources_and_inputs(data: str, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 def score(code: str, data: str, seed: int) -> float:
     sources, inputs, segments = sources_and_inputs(data, seed)
     order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
-    test, train = order[:4000], order[4000:]
+    test, train = order[:N_TEST], order[N_TEST:]
     if code == "FastICA":
         ica = IndependentComponents(inputs[train], SOURCES)
         return mcc(ica.encode(inputs[test]), sources[test])
@@ -74,8 +70,8 @@ def score(code: str, data: str, seed: int) -> float:
         vae,
         None,
         TensorDataset(inputs[train], segments[train]),
-        prediction_weight=0,
-        max_epochs=round(STEPS[data] / batches),
+        prediction_weight=0.0,
+        max_epochs=max(1, round(STEPS[data] / batches)),
         batch_size=256,
         learning_rate=5e-3,
         seed=seed,
@@ -86,9 +82,8 @@ def score(code: str, data: str, seed: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/ivae"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser = new_parser(__doc__, seeds=[1, 2, 3])
+    parser.add_argument("--out", type=Path, default=results_folder("ivae"))
     parser.add_argument("--data", nargs="+", choices=list(STEPS), default=list(STEPS))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -107,8 +102,8 @@ def main() -> None:
             rows[code][f"data {data}"] = f"{spread(scores)} ({each})"
     seeds = " ".join(map(str, arguments.seeds))
     note = (
-        f"MCC with the true sources on 4,000 held-out examples, data seeds {seeds}. "
-        f"`python benchmarks/latent_models/ivae.py --seeds {seeds}`"
+        f"MCC with the true sources on {N_TEST:,} held-out examples, data seeds {seeds}. "
+        f"`python -m benchmarks.latent_models.ivae --seeds {seeds}`"
     )
     write("ivae", note, rows, "code")
 

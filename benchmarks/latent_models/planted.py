@@ -7,42 +7,41 @@ out.
 
 Results are kept in --out, so that an interrupted run goes on; --only chooses codes.
 
-    python benchmarks/latent_models/planted.py
+    python -m benchmarks.latent_models.planted
 """
 
-import argparse
 import itertools
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "planted_rules"))
+from typing import Any, NamedTuple
 
 import torch
-from rules import RULES, Planted, plant
-from run import FIGURES, figures, key
-from tables import spread, write
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from attributions import GroupSparsity
 from attributions.transforms import IndependentComponents
+from benchmarks.planted_rules.rules import RULES, Planted, plant
+from benchmarks.planted_rules.run import FIGURES, figures, key
+from benchmarks.sizes import new_parser, results_folder, sized
+from benchmarks.tables import spread, write
 from trimvae import VAE, fit
-from trimvae.commands import WEIGHTS
-from trimvae.latent_models import (
-    ALAE,
-    IVAE,
-    InfoGAN,
-    fit_generator,
-)
+from trimvae.models import ALAE, IVAE, InfoGAN
 from trimvae.objectives import BetaTCVAE
 
 SHAPE, LATENTS = (1, 32, 32), 8
+EPOCHS, GAME_EPOCHS = sized((13, 6), (1, 1))
+
+
+class Weights(NamedTuple):
+    """What stands beside a game that is played through the classifier."""
+
+    prediction: float
+    sparsity: float
+
+
+THROUGH = {"InfoGAN": Weights(1.0, 0.1), "ALAE": Weights(2.0, 0.3)}
 KINDS: dict[str, Any] = {
     "ICA": IndependentComponents,
     "VAE": VAE,
@@ -67,8 +66,8 @@ def autoencoder(kind: str, planted: Planted, through: bool) -> VAE:
         data,
         objective=None if kind == "iVAE" else BetaTCVAE(6.0, gamma=4.0),
         prediction_weight=20.0 if through else 0.0,
-        penalties=[GroupSparsity(50.0)] if through else [],
-        max_epochs=13,
+        penalties=[GroupSparsity(weight=50.0)] if through else [],
+        max_epochs=EPOCHS,
         batch_size=64,
         learning_rate=2e-3,
         progress=False,
@@ -81,14 +80,14 @@ def game(kind: str, planted: Planted, through: bool) -> Any:
         model: Any = InfoGAN(SHAPE, n_categories=3, n_continuous=3, noise_size=16)
     else:
         model = ALAE(SHAPE, LATENTS)
-    weights = WEIGHTS[kind.lower()]
-    fit_generator(
+    weights = THROUGH[kind]
+    fit(
         model,
         planted.classifier if through else None,
         planted.inputs,
         prediction_weight=weights.prediction if through else 0.0,
-        penalties=[GroupSparsity(weights.sparsity)] if through else [],
-        max_epochs=6,
+        penalties=[GroupSparsity(weight=weights.sparsity)] if through else [],
+        max_epochs=GAME_EPOCHS,
         batch_size=64,
         progress=False,
     )
@@ -116,9 +115,8 @@ def made(kind: str, through: bool, rule: str, seed: int, out: Path) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/planted_codes"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser = new_parser(__doc__, seeds=[0])
+    parser.add_argument("--out", type=Path, default=results_folder("planted_codes"))
     parser.add_argument(
         "--rules", nargs="+", choices=list(RULES), default=["one factor", "two, additive"]
     )
@@ -174,7 +172,7 @@ def tabulate(out: Path) -> None:
             } | {"runs": str(len(results))}
     note = (
         "Mean ± deviation over planted rules and seeds. "
-        "`python benchmarks/latent_models/planted.py`"
+        "`python -m benchmarks.latent_models.planted`"
     )
     write("planted_codes", note, rows, "code")
 

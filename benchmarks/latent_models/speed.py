@@ -1,33 +1,29 @@
-"""What games cost: a step through `fit_generator` against a bare loop, and inversion by the batch.
+"""What games cost: a step through `fit` against a bare loop, and inversion by the batch.
 
-Images of Fashion-MNIST's size, CPU time of one thread. After every step of `fit_generator` comes
+Images of Fashion-MNIST's size, CPU time of one thread. After every step of `fit` comes
 one of the bare loop, with networks of its own, so that other work on the machine disturbs both
 alike (1 is as fast as the bare loop). Inversion: 128 images at once against one, for each image.
 
-    python benchmarks/latent_models/speed.py
+    python -m benchmarks.latent_models.speed
 """
 
-import argparse
-import os
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
 
 import torch
-from clock import Turns
-from tables import write
 from torch import Tensor
 from torch.nn import functional as F
 
-from trimvae.latent_models import ALAE, InfoGAN, StyleGAN2, fit_generator, invert
+from benchmarks.clock import Turns
+from benchmarks.sizes import new_parser, sized
+from benchmarks.tables import write
+from trimvae import fit
+from trimvae.models import ALAE, InfoGAN, StyleGAN2, invert
 
 SHAPE = (1, 28, 28)
-BATCH = 64
+BATCH = sized(64, 8)
+MANY = 128
+INVERSION_STEPS = sized(20, 1)
 
 
 def adam(learning_rate: float, *modules: torch.nn.Module) -> torch.optim.Optimizer:
@@ -103,10 +99,10 @@ def bare_alae(images: Tensor) -> Callable[[], None]:
 
 
 def turns(kind: type[InfoGAN | ALAE], bare: Callable, steps: int) -> Turns:
-    """`fit_generator` and a bare loop, in turns."""
+    """`fit` and a bare loop, in turns."""
     images = torch.rand(BATCH * steps, *SHAPE)
     clock = Turns(bare(images))
-    fit_generator(
+    fit(
         kind(SHAPE),
         None,
         images,
@@ -118,7 +114,9 @@ def turns(kind: type[InfoGAN | ALAE], bare: Callable, steps: int) -> Turns:
     return clock
 
 
-def inversion_seconds(model: InfoGAN | ALAE | StyleGAN2, count: int, steps: int = 20) -> float:
+def inversion_seconds(
+    model: InfoGAN | ALAE | StyleGAN2, count: int, steps: int = INVERSION_STEPS
+) -> float:
     """The fewest CPU seconds for a step of each image, of three times."""
     images, start, seconds = torch.rand(count, *SHAPE), model.baseline(1), []
     for _ in range(3):
@@ -129,22 +127,22 @@ def inversion_seconds(model: InfoGAN | ALAE | StyleGAN2, count: int, steps: int 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=108, help="8 of them to warm up")
+    parser = new_parser(__doc__)
+    parser.add_argument("--steps", type=int, default=sized(108, 11), help="8 of them to warm up")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rows = {}
     for kind, bare in ((InfoGAN, bare_infogan), (ALAE, bare_alae), (StyleGAN2, None)):
-        row = {} if bare is None else turns(kind, bare, arguments.steps).row("fit_generator")
+        row = {} if bare is None else turns(kind, bare, arguments.steps).row("fit")
         model = kind(SHAPE).eval()
-        alone, together = (inversion_seconds(model, count) for count in (1, 128))
-        row["inversion: one / 128 at once"] = f"{alone / together:.1f}"
+        alone, together = (inversion_seconds(model, count) for count in (1, MANY))
+        row[f"inversion: one / {MANY} at once"] = f"{alone / together:.1f}"
         rows[kind.__name__] = row
         print(kind.__name__, row, flush=True)
     note = (
-        f"Steps: medians of {arguments.steps - 8} in turns, batch 64. CPU time of one thread. "
-        "`python benchmarks/latent_models/speed.py`"
+        f"Steps: medians of {arguments.steps - 8} in turns, batch {BATCH}. CPU time of one thread. "
+        "`python -m benchmarks.latent_models.speed`"
     )
     write("latent_models_speed", note, rows, "model")
 

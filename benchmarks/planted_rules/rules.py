@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.sizes import sized
+from trimvae.cli.demo_data import accuracy, train_classifier
 from trimvae.data import sprites
-from trimvae.demo import accuracy, train_classifier
 
 DATA = sprites(size=32).only(orientation=[0], x=range(8, 24), y=range(8, 24))
 FACTORS = ("shape", "scale", "x", "y")
 COLUMNS = [DATA.factor_names.index(name) for name in FACTORS]
-N_TRAIN, N_TEST = 16_000, 1_000
+N_TRAIN, N_TEST, EPOCHS = sized((16_000, 1_000, 8), (256, 24, 1))
 
 
 class Rule(NamedTuple):
@@ -81,7 +82,7 @@ def plant(name: str, seed: int) -> Planted:
     )
     inputs, test_inputs = DATA.sample(train), DATA.sample(test)
     torch.manual_seed(seed)
-    classifier = train_classifier(new_classifier(), inputs, labels(rule, train), epochs=8)
+    classifier = train_classifier(new_classifier(), inputs, labels(rule, train), epochs=EPOCHS)
     return Planted(
         inputs, test, test_inputs, classifier, accuracy(classifier, test_inputs, labels(rule, test))
     )

@@ -19,25 +19,27 @@ into the radius of its position satisfies it.) Figures on 1,000 held-out images:
 Results are kept in --out, so that an interrupted run goes on; --job I N does every N-th; --again
 takes the figures anew from the VAEs that were kept.
 
-    python benchmarks/planted_rules/run.py --seeds 0 1 2
+    python -m benchmarks.planted_rules.run --seeds 0 1 2
 """
 
 import argparse
 import itertools
 import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.insert(0, str(Path(__file__).parents[1] / "explanations"))
-
 import numpy as np
 import torch
-from rules import (
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from attributions import GroupSparsity
+from attributions.codes import Code, encode
+from attributions.heatmaps import PALETTE, new_figure
+from benchmarks.planted_rules.rules import (
     COLUMNS,
     DATA,
     FACTORS,
@@ -47,14 +49,8 @@ from rules import (
     plant,
     sensitivity,
 )
-from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
-from tables import TABLES, spread, write
-from torch import Tensor
-
-from attributions import GroupSparsity
-from attributions.codes import Code, encode
-from attributions.heatmaps import PALETTE, new_figure
+from benchmarks.sizes import SEEDS, docs, new_parser, results_folder, sized
+from benchmarks.tables import spread, write
 from trimvae import VAE, explain, fit
 from trimvae.metrics import mig, mutual_information
 from trimvae.objectives import BetaTCVAE, BetaVAE, FactorVAE, Objective
@@ -71,8 +67,8 @@ FIGURES = (
 )
 LATENTS, BATCH = 8, 64
 # A step of FactorVAE reads two batches.
-EPOCHS = dict(zip(OBJECTIVES, (8, 8, 12), strict=True))
-EPOCHS_ON = dict(zip(OBJECTIVES, (5, 5, 8), strict=True))
+EPOCHS = dict(zip(OBJECTIVES, sized((8, 8, 12), (1, 1, 1)), strict=True))
+EPOCHS_ON = dict(zip(OBJECTIVES, sized((5, 5, 8), (1, 1, 1)), strict=True))
 PREDICTION_WEIGHT, SPARSITY = 20.0, 50.0
 
 
@@ -96,7 +92,7 @@ def train(
         planted.inputs,
         objective=objective(name),
         prediction_weight=PREDICTION_WEIGHT if through else 0.0,
-        penalties=[GroupSparsity(SPARSITY)] if through else [],
+        penalties=[GroupSparsity(weight=SPARSITY)] if through else [],
         max_epochs=(EPOCHS if start is None else EPOCHS_ON)[name],
         batch_size=BATCH,
         learning_rate=2e-3,
@@ -111,10 +107,10 @@ def figures(
 ) -> dict:
     """Of an explanation through a code; `read` gives the latents of images that are explained.
 
-    `read` is the code's own encoder without it.
+    By default the code's own encoder reads.
     """
     read = read or (lambda images: encode(code, images).latents)
-    explanation = explain(code, planted.classifier, planted.test_inputs, n_steps=32)
+    explanation = explain(code, planted.classifier, planted.test_inputs, n_steps=sized(32, 4))
     predicted = planted.classifier(planted.test_inputs).argmax(dim=1)
     rows = explanation.attributions[torch.arange(len(predicted)), predicted].abs().numpy()
     # The whole grid, so that independent latents have next to no information by chance.
@@ -180,9 +176,8 @@ def run(rule: str, name: str, seed: int, *, through: bool, out: Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/planted_rules"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = new_parser(__doc__, seeds=SEEDS)
+    parser.add_argument("--out", type=Path, default=results_folder("planted_rules"))
     parser.add_argument("--table", action="store_true", help="only write the tables")
     parser.add_argument("--again", action="store_true", help="take the figures anew")
     parser.add_argument("--job", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
@@ -242,8 +237,8 @@ def tabulate(arguments: argparse.Namespace) -> None:
     note = (
         f"32x32 sprites of four factors, {LATENTS} latents, 8 epochs of 16,000 images (FactorVAE "
         f"12), then 5 (8) more as they were, or through the classifier: prediction weight "
-        f"{PREDICTION_WEIGHT:g}, `GroupSparsity({SPARSITY:g})`, seeds {seeds}. "
-        f"`python benchmarks/planted_rules/run.py --seeds {seeds}`"
+        f"{PREDICTION_WEIGHT:g}, `GroupSparsity(weight={SPARSITY:g})`, seeds {seeds}. "
+        f"`python -m benchmarks.planted_rules.run --seeds {seeds}`"
     )
     draw(arguments)
     write("planted_rules", f"Mean ± deviation over rules and seeds. {note}", rows, "code")
@@ -282,7 +277,7 @@ def draw(arguments: argparse.Namespace) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("share")
     figure.axes[2].legend(frameon=False, fontsize=8, loc="upper left")
-    figure.savefig(TABLES.parent / "images" / "planted_rules.png", dpi=150)
+    figure.savefig(docs("images") / "planted_rules.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A generator that you already have, bound by its attributes' names.
 
-    python examples/latent_models/your_own_generator.py
+    python -m examples.latent_models.your_own_generator
 
 An object with `mapping`, `synthesis`, `num_ws`, `z_dim` and `w_dim`, as NVlabs' networks have: here
 a small stand-in. Their files execute code when they are loaded, so trimvae never loads one: pass
@@ -10,8 +10,9 @@ the object.
 import torch
 from torch import nn
 
+from examples.quick import quick
 from trimvae import explain
-from trimvae.latent_models import GeneratorAdapter
+from trimvae.models import GeneratorAdapter
 
 
 class Synthesis(nn.Module):
@@ -43,7 +44,7 @@ def main() -> None:
     torch.manual_seed(0)
     code = GeneratorAdapter.of(Network().eval(), space="w+", inversion_steps=200)
     classifier = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    images = code.decode(code.draw(8)).detach()
+    images = code.decode(code.draw(quick(8, 4))).detach()
 
     explanation = explain(code, classifier, images, n_steps=32)
     for block, share in zip(explanation.blocks, explanation.block_shares, strict=True):

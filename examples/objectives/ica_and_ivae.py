@@ -1,6 +1,6 @@
 """Identifiable codes: ICA for a linear mix, iVAE for a nonlinear one with known segments.
 
-python examples/objectives/ica_and_ivae.py
+python -m examples.objectives.ica_and_ivae
 """
 
 import torch
@@ -8,9 +8,10 @@ from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from attributions.transforms import IndependentComponents
+from examples.quick import QUICK, quick
 from trimvae import VAE, fit
-from trimvae.latent_models import IVAE
 from trimvae.metrics import mcc
+from trimvae.models import IVAE
 
 
 def main() -> None:
@@ -39,8 +40,8 @@ def main() -> None:
             code,
             None,
             TensorDataset(inputs, segments),
-            prediction_weight=0,
-            max_epochs=25,
+            prediction_weight=0.0,
+            max_epochs=quick(25, 1),
             learning_rate=1e-2,
             progress=False,
         )
@@ -48,8 +49,8 @@ def main() -> None:
     for name, score in scores.items():
         print(f"{name:16} mean correlation with the true sources {score:.3f}")
     assert scores["ICA, linear mix"] > 0.99
-    assert scores["iVAE"] > scores["VAE"]
-    assert scores["iVAE"] > 0.9
+    assert QUICK or scores["iVAE"] > scores["VAE"]
+    assert QUICK or scores["iVAE"] > 0.9
 
 
 if __name__ == "__main__":

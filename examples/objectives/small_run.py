@@ -3,18 +3,20 @@
 import torch
 from torch import Tensor, nn
 
+from attributions import Sparsity
+from examples.quick import quick
 from trimvae import VAE, fit
+from trimvae.cli.demo_data import train_classifier
 from trimvae.data import sprites
-from trimvae.demo import train_classifier
 from trimvae.objectives import Objective
 
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
 
 def images_and_classifier() -> tuple[Tensor, nn.Module]:
-    """2,000 upright sprites of 32x32 pixels, and what tells large ones from small."""
+    """Upright sprites of 32x32 pixels, and a network that tells large ones from small."""
     data = sprites(size=32).only(orientation=[0])
-    factors = data.draw(2000, generator=torch.Generator().manual_seed(0))
+    factors = data.draw(quick(2000, 128), generator=torch.Generator().manual_seed(0))
     images = data.sample(factors)
     torch.manual_seed(0)
     classifier = nn.Sequential(nn.Flatten(), nn.Linear(1024, 32), nn.ReLU(), nn.Linear(32, 2))
@@ -33,7 +35,7 @@ def train(
         classifier,
         images,
         objective=objective,
-        penalties=["sparsity"],
+        penalties=[Sparsity()],
         max_epochs=epochs,
         batch_size=32,
         progress=False,

@@ -3,7 +3,8 @@ import pytest
 import torch
 from matplotlib import pyplot
 
-from attributions import plot_bands, plot_basis, plot_heatmap
+from attributions import plot_heatmap
+from attributions.heatmaps import plot_bands, plot_basis
 
 
 def test_colours_are_symmetric_about_zero_and_no_window_is_opened():

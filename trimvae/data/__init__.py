@@ -1,11 +1,11 @@
 """Data to train and explain with: sprites, digits, Fashion-MNIST, arrays, folders."""
 
-from trimvae.data.arrays import arrays, image_folder
+from trimvae.data.dsprites import sprites
 from trimvae.data.factor_files import dsprites_file, mpi3d_file, shapes3d_file
 from trimvae.data.factors import FactorData
 from trimvae.data.mnist import digits, fashion_mnist
-from trimvae.data.split import Split, split
-from trimvae.data.sprites import sprites
+from trimvae.data.splits import Split, split
+from trimvae.data.user_files import arrays, image_folder
 
 __all__ = [
     "FactorData",

@@ -38,6 +38,9 @@ def dsprites_file(path: str | Path) -> FactorData:
     Args:
         path: `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz`, or one of its form.
 
+    Returns:
+        The whole grid, with the factors `shape`, `scale`, `orientation`, `x` and `y`.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is truncated or of another form.
@@ -52,13 +55,17 @@ def dsprites_file(path: str | Path) -> FactorData:
 
 
 def shapes3d_file(path: str | Path) -> FactorData:
-    """Read 3D Shapes' .h5: colour images `(3, 64, 64)` and six factors; read lazily.
+    """Read 3D Shapes' .h5 lazily: colour images `(3, 64, 64)` and six factors.
 
     References:
         Burgess, Kim: 3D Shapes, 2018, https://github.com/google-deepmind/3d-shapes
 
     Args:
         path: `3dshapes.h5`, or one of its form.
+
+    Returns:
+        The whole grid, with the factors `floor_hue`, `wall_hue`, `object_hue`, `scale`, `shape` and
+        `orientation`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -93,7 +100,12 @@ def mpi3d_file(path: str | Path, *, factor_sizes: Sequence[int] | None = None) -
     Args:
         path: `mpi3d_toy.npz`, `mpi3d_realistic.npz`, `mpi3d_real.npz` or
             `real3d_complicated_shapes_ordered.npz`.
-        factor_sizes: Levels of every factor, for a file of another size than these.
+        factor_sizes: How many levels each of the seven factors has; default: as in the published
+            file with that many images.
+
+    Returns:
+        The whole grid, with the factors `object_colour`, `object_shape`, `object_size`,
+        `camera_height`, `background_colour`, `horizontal_axis` and `vertical_axis`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -149,7 +161,8 @@ def _stored(
 def _npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     _check_exists(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: NumPy leaves a file open that it cannot read.
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             # Other entries may be pickled objects (dSprites' metadata); they are never read.
             return {name: file[name] for name in names}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:

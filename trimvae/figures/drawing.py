@@ -1,12 +1,11 @@
 """What every picture needs: images as arrays, names that fit, tables as columns."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from trimvae.explanation import Explanation
+from trimvae.explanation.evidence import Evidence
 
 
 def image_array(image: Tensor) -> Any:
@@ -48,13 +47,13 @@ def short(name: str, length: int = 22) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def feature_names(explanation: "Explanation") -> list[str]:
+def feature_names(explanation: Evidence) -> list[str]:
     """Names of a table's columns; `x0`, `x1` ... where none were given."""
     names = explanation.settings.get("feature_names")
     size = explanation.inputs[0].numel()
     return list(names) if names and len(names) == size else [f"x{index}" for index in range(size)]
 
 
-def are_images(explanation: "Explanation") -> bool:
+def are_images(explanation: Evidence) -> bool:
     """Whether the inputs are images `(batch, 1 or 3, height, width)`."""
     return explanation.inputs.ndim == 4

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from attributions.checks import check_counts
 from attributions.heatmaps import DIVERGING, PALETTE, new_figure
+from trimvae.explanation.evidence import Evidence
+from trimvae.explanation.probing import Probing
 from trimvae.figures.drawing import are_images, draw_image, feature_names, image_array, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from trimvae.explanation import Explanation
-
 
 def plot_pixels(
-    explanation: "Explanation",
+    explanation: Probing,
     example: int = 0,
     *,
     latents: Sequence[int] | None = None,
@@ -27,27 +28,28 @@ def plot_pixels(
 ) -> "Figure":
     """Draw where in one input each latent's attribution acts.
 
-    The maps of a latent add up to its attribution (`attributions.pixel_attributions`). Drawn by
-    Captum's `visualize_image_attr`, its conventions included: channels are summed and each map
-    is scaled by its own largest values without `outlier_perc` of outliers. For tables, bars.
+    The map of a latent adds up to its attribution. Captum's `visualize_image_attr` draws it, by
+    its conventions: channels are summed, and each map is scaled by its own largest values without
+    `outlier_perc` of outliers. A table has bars.
 
     Args:
         explanation: An explanation with code and predictor.
         example: Index into the batch.
-        latents: Which; those of largest attribution without it.
-        n_latents: How many, without `latents`.
+        latents: Which; default: those of largest attribution.
+        n_latents: How many, where `latents` is not given.
         overlay: Blend the maps with the image; False for the maps alone.
         outlier_perc: Percent of extreme values that saturate.
-        fig: Where to draw; a new figure without it.
+        fig: Where to draw; default: a new figure.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: `example` or a latent is out of range.
+        ValueError: `example`, a latent or a count is out of range.
         RuntimeError: The explanation was loaded without code and predictor.
     """
     explanation.check_example(example)
+    check_counts(n_latents=n_latents)
     scores = explanation.target_attributions[example]
     chosen = list(latents) if latents is not None else explanation.strongest(example, n_latents)
     maps = explanation.pixels(example, chosen)
@@ -55,14 +57,13 @@ def plot_pixels(
     whole = [*maps, maps.sum(dim=0)]
     names.append("together")
     if not are_images(explanation):
-        return _columns(explanation, whole, names, fig)
-    panels = len(whole) + 1
-    figure = fig or new_figure(1.75 * panels, 2.5)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+        return _draw_columns(explanation, whole, names, fig)
+    figure = fig or new_figure(1.75 * (len(whole) + 1), 2.5)
+    axes = figure.subplots(1, len(whole) + 1, squeeze=False)[0]
     draw_image(axes[0], explanation.inputs[example])
     axes[0].set_title(f"Example {example}", fontsize=8)
     for panel, values, name in zip(axes[1:], whole, names, strict=True):
-        _draw(panel, explanation.inputs[example], values, overlay, outlier_perc)
+        _draw_map(panel, explanation.inputs[example], values, overlay, outlier_perc)
         panel.set_title(name, fontsize=8)
     predicted = explanation.class_names[int(explanation.predicted[example])]
     figure.suptitle(
@@ -75,7 +76,9 @@ def plot_pixels(
     return figure
 
 
-def _draw(panel: Any, image: Tensor, values: Tensor, overlay: bool, outlier_perc: float) -> None:
+def _draw_map(
+    panel: Any, image: Tensor, values: Tensor, overlay: bool, outlier_perc: float
+) -> None:
     from captum.attr import visualization
 
     background = image_array(image)
@@ -99,8 +102,8 @@ def _draw(panel: Any, image: Tensor, values: Tensor, overlay: bool, outlier_perc
     )
 
 
-def _columns(
-    explanation: "Explanation", maps: list[Tensor], names: list[str], fig: "Figure | None"
+def _draw_columns(
+    explanation: Evidence, maps: list[Tensor], names: list[str], fig: "Figure | None"
 ) -> "Figure":
     """The same for a table: bars for the columns with the largest parts."""
     columns = feature_names(explanation)

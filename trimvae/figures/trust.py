@@ -1,20 +1,20 @@
 """How far an explanation can be trusted, at a glance."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attributions.heatmaps import PALETTE, new_figure
-from trimvae.trust import (
+from trimvae.evaluation.result import Evaluation
+from trimvae.explanation.trust import (
     LEAST_AGREEMENT,
     LEAST_LATENT_SHARE,
     LEAST_MONOTONICITY,
     MOST_COMPLETENESS_ERROR,
+    Weighed,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from trimvae.evaluation import Evaluation
-    from trimvae.explanation import Explanation
 
 
 class Check(NamedTuple):
@@ -28,7 +28,7 @@ class Check(NamedTuple):
     meaning: str
 
 
-def checks(explanation: "Explanation") -> list[Check]:
+def checks(explanation: Weighed) -> list[Check]:
     """Fidelity, completeness, latent share and monotonicity with their bounds, in plain words.
 
     The bounds are those of the explanation's warnings.
@@ -73,8 +73,8 @@ def checks(explanation: "Explanation") -> list[Check]:
 
 
 def plot_trust(
-    explanation: "Explanation",
-    evaluation: "Evaluation | None" = None,
+    explanation: Weighed,
+    evaluation: Evaluation | None = None,
     *,
     fig: "Figure | None" = None,
 ) -> "Figure":
@@ -85,52 +85,67 @@ def plot_trust(
 
     Args:
         explanation: An explanation.
-        evaluation: Of the same code and predictor, from `trimvae.evaluate`.
-        fig: Where to draw; a new figure without it.
+        evaluation: Of the same code and predictor, from `trimvae.evaluate`; default: none.
+        fig: Where to draw; default: a new figure.
 
     Returns:
         The figure.
     """
     asked = {} if evaluation is None else evaluation.metrics
     flips = sum(name.startswith("flip_at_") and not name.endswith("random") for name in asked)
-    orders = [name for name in ("deletion_score", "insertion_score") if name in asked]
+    orders = {
+        name.split("_")[0]: asked[name]
+        for name in ("deletion_score", "insertion_score")
+        if name in asked
+    }
     panels = 1 + bool(flips) + bool(orders)
     figure = fig or new_figure((4.8, 7.6, 9.8)[panels - 1], 2.7)
     axes = figure.subplots(1, panels, squeeze=False, width_ratios=[2.0, 1.3, 1.0][:panels])[0]
-    found = checks(explanation)
-    places = range(len(found))
-    colours = [PALETTE[2] if check.passed else PALETTE[1] for check in found]
-    axes[0].barh(places, [check.value for check in found], color=colours, height=0.6)
-    for place, check in enumerate(found):
-        axes[0].plot([check.bound] * 2, [place - 0.42, place + 0.42], color="black", linewidth=1.5)
-        mark = "" if check.passed else "  (below the bound)"
-        axes[0].text(
-            0.02, place, f"{check.value:.3f}{mark}", va="center", fontsize=8, color="white"
-        )
-    axes[0].set_yticks(places, [check.name for check in found], fontsize=9)
-    axes[0].invert_yaxis()
-    axes[0].set_xlim(0, 1)
-    axes[0].set_title("trust (black: the bound)", fontsize=9, loc="left")
+    _draw_checks(axes[0], checks(explanation))
     if flips:
-        counts = range(1, flips + 1)
-        best = [asked[f"flip_at_{count}"] for count in counts]
-        random = [asked[f"flip_at_{count}_random"] for count in counts]
-        axes[1].plot(counts, best, "o-", color=PALETTE[0], label="best latents")
-        axes[1].plot(counts, random, "s--", color="0.5", label="random latents")
-        axes[1].set_xticks(counts)
-        axes[1].set_ylim(0, 1.02)
-        axes[1].set_xlabel("latents moved")
-        axes[1].set_title("decisions that flip", fontsize=9, loc="left")
-        axes[1].legend(fontsize=7, frameon=False)
+        _draw_flips(axes[1], asked, flips)
     if orders:
-        axes[-1].bar(
-            range(len(orders)), [asked[name] for name in orders], color=PALETTE[0], width=0.5
-        )
-        axes[-1].set_xticks(range(len(orders)), [name.split("_")[0] for name in orders])
-        axes[-1].axhline(0, color="0.5", linestyle="--", linewidth=1)
-        axes[-1].axhline(1, color="black", linewidth=1)
-        axes[-1].set_ylim(min(0, *[asked[name] for name in orders]) - 0.05, 1.08)
-        axes[-1].set_title("0 random, 1 oracle", fontsize=9, loc="left")
+        _draw_orders(axes[-1], orders)
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _draw_checks(axes: Any, found: Sequence[Check]) -> None:
+    """Draw a bar for each figure and a black line at its bound."""
+    places = range(len(found))
+    colours = [PALETTE[2] if check.passed else PALETTE[1] for check in found]
+    axes.barh(places, [check.value for check in found], color=colours, height=0.6)
+    for place, check in enumerate(found):
+        axes.plot([check.bound] * 2, [place - 0.42, place + 0.42], color="black", linewidth=1.5)
+        mark = "" if check.passed else "  (below the bound)"
+        text = f"{check.value:.3f}{mark}"
+        axes.text(0.02, place, text, va="center", fontsize=8, color="white")
+    axes.set_yticks(places, [check.name for check in found], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_title("trust (black: the bound)", fontsize=9, loc="left")
+
+
+def _draw_flips(axes: Any, asked: Mapping[str, float], most: int) -> None:
+    """Draw the decisions that moving the best latents flips, beside random ones."""
+    counts = range(1, most + 1)
+    best = [asked[f"flip_at_{count}"] for count in counts]
+    random = [asked[f"flip_at_{count}_random"] for count in counts]
+    axes.plot(counts, best, "o-", color=PALETTE[0], label="best latents")
+    axes.plot(counts, random, "s--", color="0.5", label="random latents")
+    axes.set_xticks(counts)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("latents moved")
+    axes.set_title("decisions that flip", fontsize=9, loc="left")
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _draw_orders(axes: Any, orders: Mapping[str, float]) -> None:
+    """Draw deletion and insertion between a random order and the greedy oracle."""
+    axes.bar(range(len(orders)), list(orders.values()), color=PALETTE[0], width=0.5)
+    axes.set_xticks(range(len(orders)), list(orders))
+    axes.axhline(0, color="0.5", linestyle="--", linewidth=1)
+    axes.axhline(1, color="black", linewidth=1)
+    axes.set_ylim(min(0, *orders.values()) - 0.05, 1.08)
+    axes.set_title("0 random, 1 oracle", fontsize=9, loc="left")

@@ -1,18 +1,19 @@
 """How one output comes about: from the baseline, latent by latent, to the input."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attributions.checks import check_counts
 from attributions.heatmaps import PALETTE, new_figure
+from trimvae.explanation.evidence import Evidence
+from trimvae.explanation.usage import Usage
 from trimvae.figures.drawing import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from trimvae.explanation import Explanation
-
 
 def plot_waterfall(
-    explanation: "Explanation",
+    explanation: Usage,
     example: int = 0,
     *,
     n_latents: int = 8,
@@ -28,18 +29,34 @@ def plot_waterfall(
         explanation: An explanation.
         example: Index into the batch.
         n_latents: Bars of their own; the rest is one bar.
-        ax: Where to draw; a new figure without it.
+        ax: Where to draw; default: a new figure.
 
     Returns:
         The axes; `.figure` is the figure.
 
     Raises:
-        ValueError: `example` is out of range.
+        ValueError: `example` or `n_latents` is out of range.
     """
     steps = contributions(explanation, example, n_latents=n_latents)
     if ax is None:
         ax = new_figure(6.4, 1.5 + 0.32 * (len(steps.names) + 2)).subplots()
-    position, rows = steps.start, len(steps.names) + 1
+    _draw_bars(ax, steps)
+    names = [short(name) for name in steps.names]
+    rows = len(names) + 2
+    ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
+    ax.set_yticks(range(rows), ["at the baseline", *names, "at the input"], fontsize=8)
+    ax.set_ylim(rows - 0.4, -0.6)
+    ax.margins(x=0.12)
+    ax.set_xlabel(steps.label)
+    ax.set_title(steps.title, loc="left", fontsize=10)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def _draw_bars(ax: Any, steps: "Contributions") -> None:
+    """Draw each bar from where the one before ends, and diamonds at both ends of the way."""
+    position, last = steps.start, len(steps.names) + 1
     span = max(abs(steps.start), abs(steps.end), *map(abs, steps.values), 1e-12)
     for row, (name, value) in enumerate(zip(steps.names, steps.values, strict=True), start=1):
         fades = name in ("residual", "not attributed")
@@ -50,19 +67,9 @@ def plot_waterfall(
         ax.text(right, row, f"{value:+.2f}", va="center", fontsize=8)
         position += value
     ax.plot([steps.start] * 2, [0, 1], color="0.5", linewidth=0.8)
-    for row, value in ((0, steps.start), (rows, steps.end)):
+    for row, value in ((0, steps.start), (last, steps.end)):
         ax.plot(value, row, marker="D", color="black", markersize=6)
         ax.text(value + 0.03 * span, row, f"{value:.2f}", va="center", fontsize=8, weight="bold")
-    ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
-    names = [short(name) for name in steps.names]
-    ax.set_yticks(range(rows + 1), ["at the baseline", *names, "at the input"], fontsize=8)
-    ax.set_ylim(rows + 0.6, -0.6)
-    ax.margins(x=0.12)
-    ax.set_xlabel(steps.label)
-    ax.set_title(steps.title, loc="left", fontsize=10)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    return ax
 
 
 class Contributions(NamedTuple):
@@ -80,9 +87,9 @@ class Contributions(NamedTuple):
 
 
 def contributions(
-    explanation: "Explanation", example: int, *, n_latents: int = 8, hidden: float = 0.01
+    explanation: Usage, example: int, *, n_latents: int = 8, hidden: float = 0.01
 ) -> Contributions:
-    """Return the bars of `plot_waterfall`.
+    """Split what is explained at an input into what each latent adds to the baseline.
 
     Args:
         explanation: An explanation.
@@ -91,10 +98,14 @@ def contributions(
         hidden: Share of the change below which what the quadrature misses gets no bar: the last
             bar takes it.
 
+    Returns:
+        Bars that add up from what is explained at the baseline to what is explained at the input.
+
     Raises:
-        ValueError: `example` is out of range.
+        ValueError: `example` or `n_latents` is out of range.
     """
     explanation.check_example(example)
+    check_counts(n_latents=n_latents)
     target = int(explanation.target[example])
     scores = explanation.target_attributions[example].cpu().double()
     start, reached, end = (
@@ -121,11 +132,20 @@ def contributions(
     if not explanation.settings["residual"]:
         names.append("residual")
         values.append(end - reached)
-    label, title = explanation.settings["explained_name"], f"Example {example}"
-    if len(explanation.explained_names) > 1:
-        label += f" of {short(explanation.explained_names[target])}"
-    if explanation.task == "classification":
-        title += (
-            f", predicted {short(explanation.class_names[int(explanation.predicted[example])])}"
-        )
-    return Contributions(start, end, names, values, drawn, label, title)
+    return Contributions(
+        start, end, names, values, drawn, _label(explanation, target), _title(explanation, example)
+    )
+
+
+def _label(explanation: Evidence, target: int) -> str:
+    label: str = explanation.settings["explained_name"]
+    if len(explanation.explained_names) == 1:
+        return label
+    return f"{label} of {short(explanation.explained_names[target])}"
+
+
+def _title(explanation: Evidence, example: int) -> str:
+    if explanation.task == "regression":
+        return f"Example {example}"
+    predicted = explanation.class_names[int(explanation.predicted[example])]
+    return f"Example {example}, predicted {short(predicted)}"

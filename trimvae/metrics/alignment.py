@@ -127,7 +127,8 @@ def udr(
             scores[one, other] = scores[other, one] = _similarity(
                 informative[one], informative[other], correlation
             )
-    return np.nanmedian(scores, axis=1)
+    medians: Array = np.nanmedian(scores, axis=1)
+    return medians
 
 
 def _similarity(left: Array, right: Array, correlation: Correlation) -> float:
@@ -151,9 +152,11 @@ def _correlations(left: Array, right: Array, correlation: Correlation) -> Array:
     if correlation == "spearman":
         left, right = rankdata(left, axis=0), rankdata(right, axis=0)
     left, right = _standardised(left), _standardised(right)
-    return np.abs(left.T @ right / len(left))
+    correlations: Array = np.abs(left.T @ right / len(left))
+    return correlations
 
 
 def _standardised(values: Array) -> Array:
     deviation = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    scaled: Array = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    return scaled

@@ -1,11 +1,11 @@
 """What every metric asks of its arrays."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
-Array = np.ndarray
+Array: TypeAlias = np.ndarray[Any, Any]
 Seed = int | np.random.Generator
 
 

@@ -30,7 +30,7 @@ def mutual_information(
     r"""Mutual information of every latent with every factor.
 
     Codes are posterior means by default, put into bins (the standard protocol). Equal widths lose
-    everything to one outlier; quantiles do not. With `deviations` latents are samples of
+    everything to one outlier; quantiles do not. With `deviations`, latents are samples of
     their posteriors instead, as in the definition of MIG: then $q(z_j | v_k)$, the mean of the
     posteriors of all examples with level $v_k$, is integrated over a grid of 512 cells,
     which for a whole data set is exact but for the width of a cell.
@@ -41,11 +41,11 @@ def mutual_information(
 
     Args:
         codes: `(n, latent_size)` posterior means.
-        factors: `(n, n_factors)`, whole numbers; other values are put into `bins` equally filled
-            levels.
-        bins: How many.
-        binning: `"equal_width"` or `"quantile"`.
-        deviations: `(n, latent_size)` posterior standard deviations, for samples.
+        factors: `(n, n_factors)`, whole numbers; other values are put into equally filled levels.
+        bins: How many bins each latent is put into, and how many levels a continuous factor.
+        binning: `"equal_width"`, or `"quantile"` for equally filled bins.
+        deviations: `(n, latent_size)` posterior standard deviations, to take latents as samples of
+            their posteriors; default: latents are the codes themselves.
 
     Returns:
         Matrix and entropies, in nats.
@@ -92,7 +92,14 @@ def mutual_information(
     return Information(matrix.clip(min=0), entropies)
 
 
-def mig(codes: Any, factors: Any, **options: Any) -> float:
+def mig(
+    codes: Any,
+    factors: Any,
+    *,
+    bins: int = 20,
+    binning: Binning = "equal_width",
+    deviations: Any = None,
+) -> float:
     r"""Mutual information gap: how much more the best latent tells than the second.
 
     $$ \tfrac{1}{K} \sum_k \frac{I(z_{(1)}; v_k) - I(z_{(2)}; v_k)}{H(v_k)} $$
@@ -104,13 +111,17 @@ def mig(codes: Any, factors: Any, **options: Any) -> float:
     Args:
         codes: `(n, latent_size)`, at least 2 latents.
         factors: `(n, n_factors)`.
-        **options: See `mutual_information`.
+        bins: How many bins each latent is put into, and how many levels a continuous factor.
+        binning: `"equal_width"`, or `"quantile"` for equally filled bins.
+        deviations: `(n, latent_size)` posterior standard deviations, to take latents as samples of
+            their posteriors; default: latents are the codes themselves.
 
     Returns:
         From 0 to 1.
 
     Raises:
-        ValueError: See `mutual_information`.
+        ValueError: Shapes do not fit, there is one latent, values are not finite, a factor is
+            constant, or `bins` or `binning` is out of range.
 
     Examples:
         >>> factors = torch.cartesian_prod(torch.arange(5), torch.arange(5))
@@ -118,12 +129,21 @@ def mig(codes: Any, factors: Any, **options: Any) -> float:
         1.0
     """
     check_codes(codes, at_least=2)
-    matrix, entropies = mutual_information(codes, factors, **options)
+    matrix, entropies = mutual_information(
+        codes, factors, bins=bins, binning=binning, deviations=deviations
+    )
     ordered = np.sort(matrix, axis=0)
     return float(((ordered[-1] - ordered[-2]) / entropies).mean())
 
 
-def aam(codes: Any, factors: Any, **options: Any) -> float:
+def aam(
+    codes: Any,
+    factors: Any,
+    *,
+    bins: int = 20,
+    binning: Binning = "equal_width",
+    deviations: Any = None,
+) -> float:
     r"""Axis alignment: what the best latent tells beyond all others together.
 
     $$ \tfrac{1}{K} \sum_k \frac{\max(0, I(z_{(1)}; v_k) - \sum_{j > 1} I(z_{(j)}; v_k))}
@@ -135,27 +155,40 @@ def aam(codes: Any, factors: Any, **options: Any) -> float:
     Args:
         codes: `(n, latent_size)`.
         factors: `(n, n_factors)`.
-        **options: See `mutual_information`.
+        bins: How many bins each latent is put into, and how many levels a continuous factor.
+        binning: `"equal_width"`, or `"quantile"` for equally filled bins.
+        deviations: `(n, latent_size)` posterior standard deviations, to take latents as samples of
+            their posteriors; default: latents are the codes themselves.
 
     Returns:
         From 0 to 1.
 
     Raises:
-        ValueError: See `mutual_information`.
+        ValueError: Shapes do not fit, values are not finite, a factor is constant, or `bins` or
+            `binning` is out of range.
 
     Examples:
         >>> factors = torch.cartesian_prod(torch.arange(5), torch.arange(5))
         >>> round(aam(factors, factors), 6)
         1.0
     """
-    matrix, _ = mutual_information(codes, factors, **options)
+    matrix, _ = mutual_information(
+        codes, factors, bins=bins, binning=binning, deviations=deviations
+    )
     best = matrix.max(axis=0)
     gap = (2 * best - matrix.sum(axis=0)).clip(min=0)
     return float(np.divide(gap, best, out=np.zeros_like(gap), where=best > 0).mean())
 
 
-def modularity(codes: Any, factors: Any, **options: Any) -> float:
-    r"""How far each latent tells about one factor only.
+def modularity(
+    codes: Any,
+    factors: Any,
+    *,
+    bins: int = 20,
+    binning: Binning = "equal_width",
+    deviations: Any = None,
+) -> float:
+    r"""How far each latent tells about one factor alone.
 
     $$ \tfrac{1}{J} \sum_j \Big(1 - \frac{\sum_{k \ne k^*} I(z_j; v_k)^2}
     {(K - 1)\, I(z_j; v_{k^*})^2}\Big), \qquad k^* = \arg\max_k I(z_j; v_k) $$
@@ -169,20 +202,27 @@ def modularity(codes: Any, factors: Any, **options: Any) -> float:
     Args:
         codes: `(n, latent_size)`.
         factors: `(n, n_factors)`, at least 2.
-        **options: See `mutual_information`.
+        bins: How many bins each latent is put into, and how many levels a continuous factor.
+        binning: `"equal_width"`, or `"quantile"` for equally filled bins.
+        deviations: `(n, latent_size)` posterior standard deviations, to take latents as samples of
+            their posteriors; default: latents are the codes themselves.
 
     Returns:
         From 0 to 1.
 
     Raises:
-        ValueError: There is one factor; see `mutual_information`.
+        ValueError: Shapes do not fit, there is one factor, values are not finite, a factor is
+            constant, or `bins` or `binning` is out of range.
 
     Examples:
         >>> factors = torch.cartesian_prod(torch.arange(5), torch.arange(5))
         >>> round(modularity(factors, factors), 6)
         1.0
     """
-    squared = mutual_information(codes, factors, **options).matrix ** 2
+    squared = (
+        mutual_information(codes, factors, bins=bins, binning=binning, deviations=deviations).matrix
+        ** 2
+    )
     n_factors = squared.shape[1]
     if n_factors < 2:
         raise ValueError(
@@ -232,5 +272,5 @@ def _posterior_tables(
             mass = 0.5 * torch.erf(scaled).diff(dim=1)
             hot = torch.zeros(len(mass), sum(sizes)).scatter_(1, one_hot_rows[chunk], 1.0)
             total += (hot.T @ mass).double()
-        tables.append([part.T.numpy() for part in total.split(sizes)])
+        tables.append([part.T.numpy() for part in torch.split(total, sizes)])
     return tables

@@ -120,7 +120,8 @@ def sap(
         From 0 to 1.
 
     Raises:
-        ValueError: See `dci`; or there is one latent.
+        ValueError: Shapes do not fit, there is one latent, there are fewer than 10 examples, values
+            are not finite, a factor is constant, or `test_share` is out of range.
 
     Examples:
         >>> generator = np.random.default_rng(0)
@@ -138,7 +139,7 @@ def sap(
             continue
         target, wanted = column[train], column[test]
         for j in range(len(scores)):
-            machine = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
+            machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto", random_state=0)
             # Checked above, once for all machines.
             with config_context(assume_finite=True, skip_parameter_validation=True):
                 machine.fit(fitted[j], target)
@@ -167,8 +168,8 @@ def explicitness(
 
     Args:
         codes: `(n, latent_size)`.
-        factors: `(n, n_factors)`; continuous ones are put into `bins` equally filled levels.
-        bins: How many.
+        factors: `(n, n_factors)`; continuous ones are put into equally filled levels.
+        bins: How many levels a continuous factor is put into.
         test_share: Share of examples held out.
         seed: Of the split.
 
@@ -176,7 +177,8 @@ def explicitness(
         At most 1.
 
     Raises:
-        ValueError: See `dci`.
+        ValueError: Shapes do not fit, there are fewer than 10 examples, values are not finite, a
+            factor is constant, or `test_share` is out of range.
 
     Examples:
         >>> factors = np.random.default_rng(0).integers(0, 2, (600, 2))

@@ -29,7 +29,8 @@ class _Groups:
         """For every entry of `rows` an example with the same level of factor `k`."""
         level = self.levels[rows, k]
         offset = np.floor(generator.random(rows.shape) * self.sizes[k][level]).astype(np.int64)
-        return self.orders[k][self.starts[k][level] + offset]
+        found: Array = self.orders[k][self.starts[k][level] + offset]
+        return found
 
 
 def higgins_metric(
@@ -110,8 +111,8 @@ def factor_vae_metric(
 
     For each vote a factor and a level are chosen and `group` examples with it; the vote is the
     latent with the least variance, relative to its variance over all codes. A majority vote per
-    latent predicts the factor. Latents below `prune` of the prior's variance do not vote; without
-    any other the score is 0.
+    latent predicts the factor. Latents below `prune` of the prior's variance do not vote; if none
+    is left the score is 0.
 
     References:
         Kim, Mnih: Disentangling by Factorising, 2018, https://arxiv.org/abs/1802.05983; the
@@ -132,7 +133,8 @@ def factor_vae_metric(
         Accuracy, from 0 to 1.
 
     Raises:
-        ValueError: See `higgins_metric`.
+        ValueError: Shapes do not fit, values are not finite, a factor is constant or a level
+            occurs once, `group` is below 2 or another count below 1.
 
     Examples:
         >>> factors = np.random.default_rng(0).integers(0, 5, (2000, 3))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attributions.predictors import call_frozen
+from attributions.replicas import frozen
 from trimvae.objectives.base import Loss, Pass, Weight, check_weights, weight_at
 from trimvae.objectives.family import BetaVAE
 
@@ -14,7 +14,7 @@ def permuted(latents: Tensor, generator: torch.Generator | None = None) -> Tenso
 
     Args:
         latents: `(batch, latent_size)`.
-        generator: Source of randomness, on the latents' device; torch's global one without it.
+        generator: Source of randomness, on the latents' device; default: torch's global one.
 
     Returns:
         The same shape.
@@ -104,7 +104,7 @@ class FactorVAE(nn.Module):
         total, terms = BetaVAE()(batch)
         if batch.second_latents is None:
             return Loss(total, terms)
-        joint, product = call_frozen(self.discriminator, batch.latents).unbind(dim=1)
+        joint, product = frozen(self.discriminator)(batch.latents).unbind(dim=1)
         terms["density_ratio"] = (joint - product).mean()
         terms["discriminator"] = self._classify(batch.latents, batch.second_latents)
         gamma = weight_at(self.gamma, batch.step)

@@ -16,7 +16,7 @@ from trimvae.objectives.base import (
     reconstruction,
     weight_at,
 )
-from trimvae.objectives.decomposition import Estimator, batch_decomposition
+from trimvae.objectives.kl_parts import Estimator, batch_decomposition
 
 Moments = Literal["I", "II"]
 _PUBLISHED_CAPACITY = Ramp(25.0, steps=100_000)
@@ -196,7 +196,7 @@ def covariance_penalties(posterior: Normal, moments: Moments = "II") -> tuple[Te
 class DIPVAE:
     r"""$-\log p(x|z) + \mathrm{KL} + \lambda_{od} \sum_{i \ne j} c_{ij}^2 + \lambda_d \sum_i (c_{ii} - 1)^2$.
 
-    See `covariance_penalties` for the covariance $c$.
+    The covariance $c$ is that of the posterior means (I), or of samples of the posterior (II).
 
     References:
         Kumar, Sattigeri, Balakrishnan: Variational Inference of Disentangled Latent Concepts from
@@ -204,7 +204,7 @@ class DIPVAE:
 
     Args:
         off_diagonal: $\lambda_{od}$.
-        diagonal: $\lambda_d$; 10 times `off_diagonal` for DIP-VAE I and as much for II without it.
+        diagonal: $\lambda_d$; default: 10 times `off_diagonal` for DIP-VAE I, as much for II.
         moments: `"I"` or `"II"`.
 
     Raises:
@@ -224,13 +224,15 @@ class DIPVAE:
         if self.diagonal is None:
             factor = 10.0 if self.moments == "I" else 1.0
             object.__setattr__(self, "diagonal", factor * self.off_diagonal)
-        assert self.diagonal is not None  # set above
-        check_weights(off_diagonal=self.off_diagonal, diagonal=self.diagonal)
+        check_weights(off_diagonal=self.off_diagonal, diagonal=self._on_diagonal)
 
     def __call__(self, batch: Pass) -> Loss:
         """Total and the terms `reconstruction`, `kl`, `covariance` and `variance`."""
-        assert self.diagonal is not None  # set in __post_init__
         terms = _elbo_terms(batch)
         terms["covariance"], terms["variance"] = covariance_penalties(batch.posterior, self.moments)
         total = terms["reconstruction"] + terms["kl"] + self.off_diagonal * terms["covariance"]
-        return Loss(total + self.diagonal * terms["variance"], terms)
+        return Loss(total + self._on_diagonal * terms["variance"], terms)
+
+    @property
+    def _on_diagonal(self) -> float:
+        return self.off_diagonal if self.diagonal is None else self.diagonal

@@ -16,8 +16,8 @@ def objective_named(
         name: `vae`, `betavae` (weight beta, 4), `capacity` (final capacity in nats, 25, reached
             after `warm_up` steps, 100,000), `factorvae` (gamma, 6.4), `btcvae` (beta, 6.4),
             `dipvae1` or `dipvae2` (off-diagonal weight, 10).
-        weight: Main weight; the published one of dSprites without it.
-        warm_up: Steps over which the weight grows from 0 (from 1 for `btcvae`); at once without.
+        weight: Main weight; default: the published one of dSprites.
+        warm_up: Steps over which the weight grows from 0 (from 1 for `btcvae`); default: none.
 
     Raises:
         ValueError: There is no such name, the name takes no weight, or `warm_up` does not apply.

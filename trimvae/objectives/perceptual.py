@@ -6,15 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attributions.predictors import call_frozen
-from trimvae.objectives.base import (
-    Loss,
-    Objective,
-    Pass,
-    Weight,
-    check_weights,
-    weight_at,
-)
+from attributions.replicas import frozen
+from trimvae.objectives.base import Loss, Objective, Pass, Weight, check_weights, weight_at
 from trimvae.objectives.family import BetaVAE
 
 
@@ -22,7 +15,7 @@ def features(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> list[
     """What named submodules of the frozen network return for the inputs.
 
     Args:
-        network: Any module; in eval mode and without gradient of its own for the call.
+        network: Any module; a frozen replica of it, in eval mode, is called and hooked.
         layers: Names of submodules, as in `network.named_modules()`.
         inputs: `(batch, *event)`.
 
@@ -37,25 +30,19 @@ def features(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> list[
         >>> [feature.shape for feature in features(network, ["0"], torch.randn(2, 4))]
         [torch.Size([2, 3])]
     """
+    network = frozen(network)
     modules = dict(network.named_modules())
     found: dict[str, Any] = {}
-    hooks = []
     for name in layers:
         if name not in modules:
             raise ValueError(
                 f"`layers` must name submodules of the network. Got {name!r}. Use some of "
                 f"{', '.join(list(modules)[1:9])}."
             )
-        hooks.append(
-            modules[name].register_forward_hook(
-                lambda module, arguments, output, name=name: found.__setitem__(name, output)
-            )
+        modules[name].register_forward_hook(
+            lambda module, arguments, output, name=name: found.__setitem__(name, output)
         )
-    try:
-        call_frozen(network, inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    network(inputs.clone())
     for name in layers:
         if not isinstance(found.get(name), Tensor):
             raise ValueError(
@@ -86,7 +73,7 @@ class Perceptual:
         layers: Names of submodules.
         weight: $w$, a number or a `Ramp`: at the start of training, where reconstructions are far
             from any image, features may be farther still.
-        objective: Any other; the plain VAE without it.
+        objective: Any other; default: `BetaVAE()`, the plain VAE.
         preprocess: Applied to inputs and reconstructions first.
 
     Raises:
@@ -132,5 +119,5 @@ class Perceptual:
 
     def _features(self, inputs: Tensor) -> list[Tensor]:
         if self.preprocess is not None:
-            inputs = call_frozen(self.preprocess, inputs)
+            inputs = frozen(self.preprocess)(inputs.clone())
         return features(self.network, self.layers, inputs)

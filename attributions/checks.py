@@ -1,0 +1,194 @@
+"""Refusing what cannot be explained, and saying why."""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from attributions.outputs import Explained, Task, are_probabilities
+from attributions.predictors import Function, Predictor
+
+
+def checked_predictor(
+    predictor: Function,
+    inputs: Tensor,
+    *,
+    preprocess: Function | None = None,
+    explained: Explained = "output",
+    task: Task | None = None,
+    stacklevel: int = 2,
+) -> Predictor:
+    """Freeze a predictor for explanation, or refuse it and say why.
+
+    The frozen predictor is called a few times on `inputs`. The caller's module, the inputs and the
+    random generators are left as they were.
+
+    Args:
+        predictor: Module or function to be explained, inputs `(batch, *event)` to outputs
+            `(batch, classes)`, `(batch, 1)` or `(batch,)`; an `attributions.predictors.Predictor`
+            is taken as it is, and the options below are then its own.
+        inputs: A few examples, `(batch, *event)`.
+        preprocess: Applied to the inputs first.
+        explained: `"output"`, the predictor's own output; `"centred_logit"`, the logit minus the
+            mean logit of the example; or a `Contrast` of two classes.
+        task: default: `"regression"` for a single output and `"classification"` for several.
+        stacklevel: Of the warning about probabilities, as in `warnings.warn`; 1 names the caller
+            of this function.
+
+    Returns:
+        The predictor; one that ends in a softmax gives logarithms of its probabilities.
+
+    Raises:
+        TypeError: The outputs are not a floating-point tensor.
+        ValueError: Device or dtype differ from those of the inputs; the outputs have another
+            batch size, are not finite, or change from call to call in eval mode.
+        RuntimeError: No gradient arrives at the inputs, or gradients are switched off by
+            `torch.inference_mode`.
+
+    Warns:
+        UserWarning: The predictor ends in a softmax.
+    """
+    check_mode("predictor")
+    if isinstance(predictor, Predictor):
+        if preprocess is not None:
+            raise ValueError(
+                "`preprocess` must be given to the Predictor itself. Got a Predictor and another "
+                "preprocess beside it. Write Predictor(function, preprocess=...)."
+            )
+        return predictor
+    _check_placement(predictor, inputs)
+    made = Predictor(predictor, preprocess=preprocess, explained=explained)
+    buffers = {name: buffer.clone() for name, buffer in made.named_buffers()}
+    point = inputs.detach().clone().requires_grad_()
+    device_indices = range(torch.cuda.device_count()) if inputs.is_cuda else ()
+    with torch.random.fork_rng(devices=device_indices), torch.enable_grad():
+        outputs = made(point)
+        again = made.in_batches(inputs.detach(), len(inputs))
+    after = dict(made.named_buffers())
+    changed = [
+        name.partition(".")[2]
+        for name, before in buffers.items()
+        if not _same(before, after.get(name, before))
+    ]
+    _check_outputs(outputs.detach(), again, inputs, changed)
+    with torch.enable_grad():
+        _check_gradient(outputs, point)
+    made.task = task or ("classification" if outputs.shape[1] > 1 else "regression")
+    made.probabilities = are_probabilities(outputs.detach())
+    made.select(outputs.detach())  # refuses a contrast of classes that do not exist
+    if made.probabilities:
+        warnings.warn(
+            "`predictor` ends in a softmax: its outputs are probabilities. Their logarithms are "
+            "explained instead, since attributions of saturated probabilities vanish. "
+            "Return the logits to silence this.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+    return made
+
+
+def check_mode(argument: str) -> None:
+    """Raise a RuntimeError under `torch.inference_mode`, which no `enable_grad` can undo."""
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            f"`{argument}` must be asked outside torch.inference_mode(), under which there are no "
+            "gradients. Got a call inside it. Leave that block; torch.no_grad() does no harm."
+        )
+
+
+def check_apart(predictor: Function, code: nn.Module) -> None:
+    """Raise a ValueError that names the first parameter that predictor and code share.
+
+    Training the code would otherwise train the predictor that it is to explain. A replica that
+    shares the storage of a parameter shares the parameter.
+    """
+    own = {_place(parameter): name for name, parameter in code.named_parameters()}
+    asked = predictor.original if isinstance(predictor, Predictor) else (predictor,)
+    for function in asked:
+        module = getattr(function, "__self__", function)  # a method's own
+        if not isinstance(module, nn.Module):
+            continue
+        for name, parameter in module.named_parameters():
+            if _place(parameter) in own:
+                raise ValueError(
+                    f"`predictor` must not share parameters with the code. Got {name!r}, which is "
+                    f"the code's {own[_place(parameter)]!r}: training the code would change the "
+                    "predictor. Pass a copy, e.g. copy.deepcopy(predictor)."
+                )
+
+
+def _place(parameter: Tensor) -> int:
+    """Where a parameter's numbers lie; without any, which object it is."""
+    return parameter.data_ptr() or id(parameter)
+
+
+def _same(left: Tensor, right: Tensor) -> bool:
+    return torch.equal(torch.nan_to_num(left), torch.nan_to_num(right))
+
+
+def _check_placement(predictor: Function, inputs: Tensor) -> None:
+    if not isinstance(predictor, nn.Module):
+        return
+    for parameter in predictor.parameters():
+        if parameter.device != inputs.device:
+            raise ValueError(
+                "`predictor` must be on the device of the inputs. Got a predictor on "
+                f"{parameter.device} and inputs on {inputs.device}. "
+                f"Call predictor.to('{inputs.device}')."
+            )
+        if parameter.is_floating_point() and parameter.dtype != inputs.dtype:
+            raise ValueError(
+                "`predictor` must have the dtype of the inputs. Got a predictor in "
+                f"{parameter.dtype} and inputs in {inputs.dtype}. "
+                "Convert one of the two, or convert inside `preprocess`."
+            )
+
+
+def _check_outputs(outputs: Tensor, again: Tensor, inputs: Tensor, changed: list[str]) -> None:
+    if len(outputs) != len(inputs):
+        raise ValueError(
+            "`predictor` must return one row of outputs per example. "
+            f"Got {len(outputs)} rows for {len(inputs)} examples. "
+            "Keep the batch dimension first."
+        )
+    if not torch.isfinite(outputs).all():
+        raise ValueError(
+            "`predictor` must return finite outputs. Got NaN or infinity. "
+            "Check its weights and the range of its inputs (see `preprocess`)."
+        )
+    if changed or not torch.allclose(outputs, again, rtol=1e-4, atol=1e-5):
+        what = f"buffers that changed ({', '.join(changed)})" if changed else "other outputs"
+        raise ValueError(
+            "`predictor` must not change in eval mode. Got "
+            f"{what} when it was called twice on the same inputs. "
+            "Use nn.Dropout and nn.BatchNorm as modules, so that eval() reaches them."
+        )
+
+
+def _check_gradient(outputs: Tensor, point: Tensor) -> None:
+    gradient = None
+    if outputs.requires_grad:
+        # A random combination of outputs: the plain sum of a softmax is constant.
+        (gradient,) = torch.autograd.grad(
+            (outputs * torch.linspace(-1, 2, outputs.numel()).view_as(outputs).to(outputs)).sum(),
+            point,
+            allow_unused=True,
+        )
+    if gradient is None:
+        raise RuntimeError(
+            "`predictor` must be differentiable. Got outputs that no gradient connects with the "
+            "inputs. Remove argmax, rounding, `.detach()` and `torch.no_grad()` from its forward "
+            "pass (and from `preprocess`)."
+        )
+    if not torch.isfinite(gradient).all():
+        raise ValueError(
+            "`predictor` must have finite gradients. Got NaN or infinity at the inputs. "
+            "Look for a division or logarithm at zero."
+        )
+
+
+def check_counts(**counts: int) -> None:
+    """Raise a ValueError unless every count is at least 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Got {value}. Use the default.")

@@ -1,0 +1,123 @@
+"""What a predictor returns: outputs, logits, decisions, and what of them is explained."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+
+class Contrast(NamedTuple):
+    """Explain "why `target` rather than `against`": the difference of two outputs."""
+
+    target: int
+    against: int
+
+
+Explained: TypeAlias = Literal["output", "centred_logit"] | Contrast
+"""The predictor's own output; the logit minus the mean logit of the example; or a `Contrast`."""
+
+Task: TypeAlias = Literal["classification", "regression"]
+"""Whether outputs are logits of classes or quantities."""
+
+
+def check_explained(explained: Explained) -> None:
+    """Raise a ValueError unless `explained` is one of its forms."""
+    if not (isinstance(explained, Contrast) or explained in ("output", "centred_logit")):
+        raise ValueError(
+            "`explained` must be 'output', 'centred_logit' or a Contrast. "
+            f"Got {explained!r}. Choose what to explain, e.g. Contrast(target=3, against=8)."
+        )
+
+
+def select(outputs: Tensor, explained: Explained) -> Tensor:
+    """What is explained of logits `(batch, classes)`: all, centred, or the difference of two.
+
+    Raises:
+        ValueError: A class of the `Contrast` does not exist.
+    """
+    if isinstance(explained, Contrast):
+        classes = outputs.shape[1]
+        if not all(-classes <= index < classes for index in explained):
+            raise ValueError(
+                f"`explained` must name classes below {classes}. Got {explained}. "
+                "Choose classes that the predictor has."
+            )
+        target, against = explained
+        return (outputs[:, target] - outputs[:, against]).unsqueeze(1)
+    if explained == "centred_logit" and outputs.shape[1] > 1:
+        return outputs - outputs.mean(dim=1, keepdim=True)
+    return outputs
+
+
+def as_outputs(returned: Any) -> Tensor:
+    """Bring what a predictor returned into the form `(batch, classes)`.
+
+    A mapping or an object with `.logits` (Hugging Face style) gives its logits, a tuple or list
+    its first element; `(batch,)` becomes `(batch, 1)`.
+
+    Raises:
+        TypeError: Nothing in `returned` is a floating-point tensor.
+        ValueError: The tensor has no batch dimension or more than two dimensions.
+    """
+    if isinstance(returned, Mapping):
+        if "logits" not in returned:
+            raise TypeError(
+                "`predictor` must return a tensor, a tuple or a mapping with the key 'logits'. "
+                f"Got a mapping with the keys {sorted(map(str, returned))}. "
+                "Wrap it in a module that returns the logits."
+            )
+        returned = returned["logits"]
+    elif isinstance(getattr(returned, "logits", None), Tensor):
+        returned = returned.logits
+    elif isinstance(returned, tuple | list) and returned:
+        returned = returned[0]
+    if not isinstance(returned, Tensor):
+        raise TypeError(
+            "`predictor` must return a tensor, a tuple or a mapping with the key 'logits'. "
+            f"Got {type(returned).__name__}. Wrap it in a module that returns the logits."
+        )
+    if not returned.is_floating_point():
+        raise TypeError(
+            "`predictor` must return floating-point outputs that can be differentiated. "
+            f"Got dtype {returned.dtype}. Return the logits, not their argmax."
+        )
+    if returned.ndim not in (1, 2):
+        raise ValueError(
+            "`predictor` must return outputs of shape (batch, classes), (batch, 1) or (batch,). "
+            f"Got shape {tuple(returned.shape)}. Reduce the other dimensions in a wrapping module."
+        )
+    return returned.unsqueeze(1) if returned.ndim == 1 else returned
+
+
+def as_logits(outputs: Tensor, are_probabilities: bool) -> Tensor:
+    """Logits of outputs `(batch, classes)`: of probabilities their logarithms, never infinite."""
+    if not are_probabilities:
+        return outputs
+    return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+
+
+def are_probabilities(outputs: Tensor) -> bool:
+    """Whether every row of `(batch, classes)` is a probability distribution (a softmax's output).
+
+    Examples:
+        >>> logits = torch.randn(5, 3)
+        >>> are_probabilities(logits.softmax(1)) and not are_probabilities(logits)
+        True
+    """
+    if outputs.shape[1] < 2:
+        return False
+    row_sums = outputs.sum(dim=1)
+    return bool((outputs >= 0).all() and torch.allclose(row_sums, row_sums.new_ones(()), atol=1e-3))
+
+
+def decisions(outputs: Tensor) -> Tensor:
+    """Predicted class of outputs `(batch, classes)`; for a single logit, whether it is above 0."""
+    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(dim=1)
+
+
+def both_classes(outputs: Tensor) -> Tensor:
+    """Logits `(batch, classes)`; a single binary logit gives (negative, positive)."""
+    if outputs.shape[1] > 1:
+        return outputs
+    return torch.cat([torch.zeros_like(outputs), outputs], dim=1)

@@ -1,0 +1,23 @@
+"""Penalties on attributions and on the code: what makes a code explainable in a loss."""
+
+from attributions.penalties.decoder import Hessian, JacobianSparsity, NearestNeighbour
+from attributions.penalties.independence import Independence
+from attributions.penalties.information import InformationFlow
+from attributions.penalties.monotonicity import Monotonicity
+from attributions.penalties.protocol import Penalty, Step, check_penalties, weighted_sum
+from attributions.penalties.sparsity import GroupSparsity, Sparsity
+
+__all__ = [
+    "GroupSparsity",
+    "Hessian",
+    "Independence",
+    "InformationFlow",
+    "JacobianSparsity",
+    "Monotonicity",
+    "NearestNeighbour",
+    "Penalty",
+    "Sparsity",
+    "Step",
+    "check_penalties",
+    "weighted_sum",
+]

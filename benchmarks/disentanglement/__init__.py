@@ -1,0 +1,1 @@
+"""Objectives and metrics of disentanglement."""

@@ -1,0 +1,1 @@
+"""Do attributions name what decides? Against published simulations and methods."""

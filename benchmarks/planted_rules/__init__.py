@@ -1,0 +1,1 @@
+"""Classifiers whose rule is known."""

@@ -1,0 +1,1 @@
+"""One example for each code that is not a plain VAE."""

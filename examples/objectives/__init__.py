@@ -1,0 +1,1 @@
+"""One short training for each objective."""

@@ -1,0 +1,102 @@
+import math
+
+import pytest
+import torch
+
+from attributions.measures.information import information_flow, mutual_information
+from tests.reference import (
+    mutual_information_loop,
+)
+
+
+def test_mutual_information_is_that_of_the_loop():
+    probabilities = torch.rand(7, 5, 4, dtype=torch.float64).softmax(dim=2)
+    probabilities[0, :, 0] = 0
+    expected = mutual_information_loop(probabilities.tolist())
+    assert mutual_information(probabilities).item() == pytest.approx(expected)
+
+
+def test_information_flow_of_a_decision_by_one_latent_is_ln_two():
+    generator = torch.Generator().manual_seed(0)
+
+    def sign_of_first(z):
+        return 100 * z[:, :1]
+
+    flow = information_flow(sign_of_first, 4, [0], n_alpha=4000, n_beta=4, generator=generator)
+    assert flow.information.item() == pytest.approx(math.log(2), abs=0.02)
+    assert flow.control.item() < 0.2  # n_beta = 4 leaves a large bias
+    idle = information_flow(sign_of_first, 4, [1, 2], n_alpha=500, n_beta=50, generator=generator)
+    torch.testing.assert_close(idle.information, idle.control, atol=0.003, rtol=0)
+    torch.testing.assert_close(idle.control, idle.bias, atol=0.003, rtol=0)
+
+
+def test_information_flow_is_causal_not_correlational():
+    """A prior of two equal columns: the second copies the first, and moves nothing."""
+    column = torch.randn(1000, 1)
+    flow = information_flow(
+        lambda z: 100 * z[:, :1], 2, [1], n_beta=100, prior=torch.cat([column, column], dim=1)
+    )
+    assert flow.information < 0.03
+    with pytest.raises(ValueError, match="`chosen` must name latents from 0 to 1"):
+        information_flow(lambda z: z, 2, [])
+
+
+def test_the_bias_is_that_of_the_formula():
+    """n_beta times the bias does not depend on n_beta: Var / (2 M q), summed over classes."""
+
+    def soft(z):
+        return z[:, :1] + z[:, 1:]
+
+    def flow(n_beta):
+        generator = torch.Generator().manual_seed(0)
+        return information_flow(
+            soft, 2, [0], n_alpha=4000, n_beta=n_beta, generator=generator, max_points=10**6
+        )
+
+    few, many = flow(3), flow(50)
+    assert 3 * few.bias.item() == pytest.approx(50 * many.bias.item(), rel=0.1)
+    corrected = few.information - few.bias
+    assert corrected.item() == pytest.approx((many.information - many.bias).item(), rel=0.15)
+    assert information_flow(soft, 2, [0], n_alpha=10, n_beta=1).bias.isnan()
+
+
+def test_samples_follow_the_generator_the_prior_and_their_placement():
+    seen = []
+
+    def function(z):
+        seen.append(z)
+        return z[:, :2]
+
+    def flow(seed, **options):
+        seen.clear()
+        generator = torch.Generator().manual_seed(seed)
+        found = information_flow(
+            function, 3, [1], n_alpha=5, n_beta=4, generator=generator, **options
+        )
+        return found.information, torch.cat(seen)
+
+    first, points = flow(0)
+    assert torch.equal(first, flow(0)[0])
+    assert not torch.equal(first, flow(1)[0])
+    # The latent chosen keeps its value while the others move; not so in the control.
+    assert (points[:20, 1].view(5, 4).std(dim=1) == 0).all()
+    assert (points[:20, 0].view(5, 4).std(dim=1) > 0).all()
+    assert (points[20:, 1].view(5, 4).std(dim=1) > 0).all()
+    assert flow(0, dtype=torch.float64)[1].dtype == torch.float64
+    prior = torch.tensor([[1.0, 10.0, 100.0], [2.0, 20.0, 200.0]])
+    drawn = flow(0, prior=prior)[1]
+    for column in range(3):
+        assert set(drawn[:, column].tolist()) == set(prior[:, column].tolist())
+    assert {tuple(row) for row in drawn.tolist()} > {tuple(row) for row in prior.tolist()}
+
+
+def test_latents_that_do_not_exist_are_refused():
+    for chosen in ([2], [-1], [0, 5]):
+        with pytest.raises(ValueError, match="`chosen` must name latents from 0 to 1"):
+            information_flow(lambda z: z, 2, chosen)
+
+
+def test_mutual_information_is_differentiable_also_at_zero():
+    probabilities = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], requires_grad=True)
+    mutual_information(probabilities).backward()
+    assert probabilities.grad.isfinite().all()

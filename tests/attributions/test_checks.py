@@ -1,0 +1,149 @@
+import pytest
+import torch
+from torch import nn
+
+from attributions import Contrast, Predictor
+from attributions.checks import check_apart, check_counts, check_mode, checked_predictor
+from attributions.replicas import frozen
+from tests.cases import (
+    FunctionModule,
+    assert_same_snapshot,
+    convolutional_predictor,
+    snapshot,
+)
+
+
+class Restless(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 4)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, inputs):
+        self.calls += 1
+        return self.linear(inputs)
+
+
+REFUSED = {
+    "argmax": (lambda logits: logits.argmax(1), TypeError, "Return the logits, not their argmax"),
+    "no_grad": (lambda logits: logits.detach(), RuntimeError, "`predictor` must be differentiable"),
+    "nan": (lambda logits: logits * float("nan"), ValueError, "must return finite outputs"),
+    "batch": (lambda logits: logits[:1], ValueError, "one row of outputs per example"),
+    "dropout": (lambda logits: nn.functional.dropout(logits), ValueError, "not change in eval"),
+    "map": (lambda logits: logits[:, :, None], ValueError, r"\(batch, classes\)"),
+    "text": (lambda logits: "cat", TypeError, "must return a tensor"),
+    "keys": (lambda logits: {"score": logits}, TypeError, r"the keys \['score'\]"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_predictors_that_cannot_be_explained_are_refused(name):
+    function, error, message = REFUSED[name]
+    with pytest.raises(error, match=message):
+        checked_predictor(FunctionModule(function), torch.randn(5, 6))
+
+
+def test_a_predictor_whose_buffers_change_is_refused_and_restored():
+    predictor = Restless()
+    with pytest.raises(ValueError, match=r"buffers that changed \(calls\)"):
+        checked_predictor(predictor, torch.randn(5, 6))
+    assert predictor.calls == 0
+
+
+def test_another_dtype_or_device_is_refused():
+    with pytest.raises(ValueError, match="`predictor` must have the dtype of the inputs"):
+        checked_predictor(nn.Linear(6, 4).double(), torch.randn(5, 6))
+    with pytest.raises(ValueError, match="`predictor` must be on the device of the inputs"):
+        checked_predictor(nn.Linear(6, 4).to("meta"), torch.randn(5, 6))
+
+
+def test_a_softmax_is_recognised_and_said():
+    predictor = nn.Sequential(nn.Linear(6, 4), nn.Softmax(dim=1))
+    with pytest.warns(UserWarning, match="ends in a softmax") as said:
+        found = checked_predictor(predictor, torch.randn(5, 6), stacklevel=1)
+    assert found.probabilities
+    assert said[0].filename == __file__
+
+
+def test_checking_leaves_predictor_and_generator_alone():
+    predictor = convolutional_predictor().train()
+    inputs = torch.rand(5, 1, 28, 28)
+    before, state = snapshot(predictor), torch.get_rng_state()
+    checked_predictor(predictor, inputs)
+    assert_same_snapshot(before, snapshot(predictor))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_task_is_that_of_the_outputs_unless_it_is_said():
+    inputs = torch.randn(5, 6)
+    assert checked_predictor(nn.Linear(6, 4), inputs).task == "classification"
+    assert checked_predictor(nn.Linear(6, 1), inputs).task == "regression"
+    assert (
+        checked_predictor(nn.Linear(6, 1), inputs, task="classification").task == "classification"
+    )
+
+
+def test_a_predictor_takes_no_second_preprocess():
+    with pytest.raises(ValueError, match="`preprocess` must be given to the Predictor itself"):
+        checked_predictor(Predictor(nn.Linear(6, 4)), torch.randn(2, 6), preprocess=nn.Identity())
+
+
+def test_a_predictor_checked_before_is_taken_as_it_is():
+    made = Predictor(nn.Linear(6, 4))
+    assert checked_predictor(made, torch.randn(5, 6)) is made
+
+
+def test_a_contrast_of_classes_that_do_not_exist_is_refused_at_the_door():
+    with pytest.raises(ValueError, match="`explained` must name classes below 4"):
+        checked_predictor(nn.Linear(6, 4), torch.randn(5, 6), explained=Contrast(4, 0))
+
+
+def test_infinite_gradients_are_refused():
+    network = FunctionModule(lambda logits: (logits - logits.detach()).abs().sqrt())
+    with pytest.raises(ValueError, match="`predictor` must have finite gradients"):
+        checked_predictor(network, torch.randn(5, 6))
+
+
+def test_it_checks_where_gradients_are_off_and_says_where_it_cannot():
+    network, inputs = convolutional_predictor().train(), torch.rand(5, 1, 28, 28)
+    before = inputs.clone()
+    with torch.no_grad():
+        made = checked_predictor(network, inputs)
+    torch.testing.assert_close(made(inputs), network.eval()(inputs).detach())
+    assert torch.equal(inputs, before)
+    assert not inputs.requires_grad
+    with (
+        torch.inference_mode(),
+        pytest.raises(
+            RuntimeError,
+            match=r"`predictor` must be asked outside torch.inference_mode\(\).*Leave that block",
+        ),
+    ):
+        checked_predictor(network, inputs)
+    check_mode("predictor")
+
+
+def test_a_parameter_shared_with_the_code_is_refused_by_name():
+    code = nn.Sequential(nn.Linear(6, 3), nn.Linear(3, 6))
+    predictor = nn.Sequential(nn.Flatten(), nn.Linear(6, 3))
+    check_apart(predictor, code)
+    check_apart(lambda inputs: inputs, code)
+    predictor[1].weight = code[0].weight
+    with pytest.raises(ValueError, match=r"'1.weight', .* the code's '0.weight'.*deepcopy"):
+        check_apart(predictor, code)
+
+
+@pytest.mark.parametrize(
+    "made", [Predictor, lambda module: module.forward, nn.DataParallel, Predictor.like, frozen]
+)
+def test_sharing_is_found_in_whatever_form_the_predictor_comes(made):
+    code = nn.Sequential(nn.Linear(6, 3), nn.Linear(3, 6))
+    predictor = Predictor(nn.Identity()).like(code[0]) if made is Predictor.like else made(code[0])
+    with pytest.raises(ValueError, match=r"`predictor` must not share parameters with the code"):
+        check_apart(predictor, code)
+
+
+def test_counts_below_one_are_refused_by_name():
+    check_counts(first=1, second=2)
+    with pytest.raises(ValueError, match="`second` must be at least 1. Got 0"):
+        check_counts(first=1, second=0)

@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal
+
+from attributions.codes import Block, Decoder, blocks_of, encode, with_noise_of
+
+
+class Blocked:
+    """A code whose second and third latents are noise."""
+
+    blocks = (Block("class", 0, 1, "categorical"), ("noise", 1, 3, "noise"), Block("style", 3, 4))
+
+    def encode(self, inputs):
+        return inputs
+
+    def decode(self, latents):
+        return 2 * latents
+
+
+def test_blocks_are_those_of_the_code_or_one_of_real_numbers():
+    found = blocks_of(Blocked(), 4)
+    assert [block.kind for block in found] == ["categorical", "noise", "real"]
+    assert blocks_of(object(), 3) == (Block("latents", 0, 3),)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        (Block("a", 0, 2),),
+        (Block("a", 0, 2), Block("b", 3, 4)),
+        (Block("a", 0, 3), Block("b", 2, 4)),
+        (Block("a", 1, 4),),
+    ],
+)
+def test_blocks_that_leave_out_or_repeat_a_latent_are_refused(blocks):
+    code = Blocked()
+    code.blocks = blocks
+    with pytest.raises(ValueError, match="`blocks` must cover 4 latents, each once and in order"):
+        blocks_of(code, 4)
+
+
+def test_noise_does_not_move_along_the_path():
+    latents, starts = torch.randn(3, 4), torch.zeros(1, 4)
+    found = with_noise_of(Blocked(), starts, latents)
+    expected = torch.zeros(3, 4)
+    expected[:, 1:3] = latents[:, 1:3]
+    assert torch.equal(found, expected)
+    assert not starts.any()
+    assert with_noise_of(object(), starts, latents) is starts
+
+
+def test_a_posterior_gives_mean_and_deviation_and_a_tensor_no_deviation():
+    class Sure(Blocked):
+        def encode(self, inputs):
+            return Normal(inputs, torch.full_like(inputs, 0.5))
+
+    inputs = torch.randn(3, 4)
+    latents, deviations = encode(Sure(), inputs)
+    assert torch.equal(latents, inputs)
+    assert (deviations == 0.5).all()
+    latents, deviations = encode(Blocked(), inputs)
+    assert torch.equal(latents, inputs)
+    assert not deviations.any()
+
+
+def test_an_encoder_in_place_changes_nobodys_inputs():
+    class InPlace(Blocked):
+        def encode(self, inputs):
+            return inputs.clamp_(0, 1)
+
+    inputs = torch.randn(3, 4)
+    before = inputs.clone()
+    torch.testing.assert_close(encode(InPlace(), inputs).latents, before.clamp(0, 1))
+    assert torch.equal(inputs, before)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 2), (2, 4), (3,)])
+def test_latents_of_another_shape_are_refused(shape):
+    class Bad(Blocked):
+        def encode(self, inputs):
+            return torch.zeros(shape)
+
+    with pytest.raises(ValueError, match="`code.encode` must return latents of shape"):
+        encode(Bad(), torch.randn(3, 4))
+
+
+def test_a_decoder_is_the_codes_decode_and_holds_its_parts():
+    class Learned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(2, 6)
+
+        def decode(self, latents):
+            return self.linear(latents)
+
+    code = Learned()
+    decoder = Decoder(code)
+    latents = torch.randn(3, 2)
+    torch.testing.assert_close(decoder(latents), code.linear(latents))
+    assert code.linear in list(decoder.modules())
+    assert Decoder(Blocked())(latents).equal(2 * latents)

@@ -1,0 +1,141 @@
+import threading
+
+import pytest
+import torch
+from torch import nn
+from torchvision import transforms
+
+from attributions import Predictor, Trim
+from attributions.checks import checked_predictor
+from attributions.predictors import as_predictor
+from tests.cases import assert_same_snapshot, convolutional_predictor, snapshot
+
+
+def test_the_predictor_runs_in_eval_mode_and_gets_no_gradient():
+    predictor = convolutional_predictor().train()
+    before = snapshot(predictor)
+    trim = Trim(predictor, nn.Identity())
+    inputs = torch.rand(4, 1, 28, 28, requires_grad=True)
+    torch.testing.assert_close(trim(inputs), trim(inputs))  # no dropout
+    (gradient,) = torch.autograd.grad(trim(inputs)[:, 0].sum(), inputs, create_graph=True)
+    gradient.abs().sum().backward()
+    assert inputs.grad is not None
+    assert_same_snapshot(before, snapshot(predictor))
+
+
+def test_what_is_said_about_a_predictor_travels_with_it():
+    network, other = nn.Linear(6, 3), nn.Linear(6, 3)
+
+    def half(inputs):
+        return inputs / 2
+
+    made = Predictor(
+        nn.Sequential(network, nn.Softmax(dim=1)),
+        preprocess=half,
+        explained="centred_logit",
+        probabilities=True,
+        task="classification",
+    )
+    inputs = torch.randn(4, 6)
+    logits = made(inputs)
+    torch.testing.assert_close(logits, network(inputs / 2).log_softmax(dim=1))
+    torch.testing.assert_close(made.select(logits), logits - logits.mean(dim=1, keepdim=True))
+    like = made.like(nn.Sequential(other, nn.Softmax(dim=1)))
+    torch.testing.assert_close(like(inputs), other(inputs / 2).log_softmax(dim=1))
+    assert (like.explained, like.probabilities, like.task) == ("centred_logit", True, made.task)
+    assert made.original[1] is half
+    assert as_predictor(made) is made
+    with pytest.raises(ValueError, match="`explained` must be 'output'"):
+        Predictor(network, explained="probability")
+
+
+def test_it_stays_in_eval_mode_whatever_holds_it():
+    network = nn.Sequential(nn.Linear(6, 3), nn.Dropout())
+    holder = nn.ModuleList([Predictor(network)]).train()
+    assert not any(part.training for part in holder[0].modules())
+    assert network.training
+
+
+def test_batches_give_the_same_logits_without_a_graph():
+    made, inputs = Predictor(nn.Linear(6, 3)), torch.randn(7, 6, requires_grad=True)
+    found = made.in_batches(inputs, batch_size=3)
+    torch.testing.assert_close(found, made(inputs).detach())
+    assert not found.requires_grad
+
+
+def test_inputs_keep_their_values_under_predictors_and_preprocessing_in_place():
+    predictors = {
+        "clamp": lambda inputs: inputs.clamp_(0, 1).flatten(1)[:, :3] * 7,
+        "relu": nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(48, 3)),
+    }
+    normalize = transforms.Normalize([0.5] * 3, [0.2] * 3, inplace=True)
+    inputs = torch.randn(2, 3, 4, 4)
+    before = inputs.clone()
+    for function in predictors.values():
+        for preprocess in (None, normalize):
+            made = Predictor(function, preprocess=preprocess)
+            first = made(inputs)
+            torch.testing.assert_close(made(inputs), first)
+            made.in_batches(inputs)
+            checked_predictor(function, inputs, preprocess=preprocess)
+            assert torch.equal(inputs, before)
+    plain = (before - 0.5) / 0.2
+    torch.testing.assert_close(
+        Predictor(predictors["relu"], preprocess=normalize)(inputs),
+        predictors["relu"](plain.clone()),
+    )
+
+
+def test_methods_of_modules_are_predictors_and_their_module_is_a_part():
+    class Backbone(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.noise = nn.Linear(6, 4), nn.Dropout()
+
+        def classify(self, inputs):
+            return self.noise(self.body(inputs))[:, :3]
+
+    backbone = Backbone().train()
+    made, inputs = Predictor(backbone.classify), torch.randn(4, 6)
+    torch.testing.assert_close(made(inputs), backbone.body(inputs)[:, :3])
+    assert len(list(made.parameters())) == 2
+    assert not any(parameter.requires_grad for parameter in made.parameters())
+    assert made.double()(inputs.double()).dtype == torch.float64
+    assert backbone.body.weight.dtype == torch.float32
+    preprocessed = Predictor(nn.Linear(4, 2), preprocess=backbone.body)
+    torch.testing.assert_close(
+        preprocessed(inputs), preprocessed.function(backbone.body(inputs).detach())
+    )
+
+
+def test_logits_are_never_in_lower_precision_than_the_inputs():
+    made = Predictor(nn.Linear(6, 3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert made(torch.randn(2, 6)).dtype == torch.float32
+
+
+def test_threads_that_call_one_predictor_in_train_mode_all_get_its_eval_outputs():
+    network = convolutional_predictor(3, size=8)
+    inputs = torch.rand(4, 1, 8, 8)
+    expected = network.eval()(inputs).detach()
+    before = snapshot(network.train())
+    start, wrong = threading.Barrier(4), []
+
+    def call():
+        start.wait()
+        for _ in range(40):
+            found = Predictor(network)(inputs)
+            untouched = all(
+                isinstance(parameter, nn.Parameter) and parameter.requires_grad
+                for parameter in network.parameters()
+            )
+            if not (untouched and network.training and torch.allclose(found, expected, atol=1e-6)):
+                wrong.append(found)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert_same_snapshot(before, snapshot(network))

@@ -1,0 +1,75 @@
+"""Sums over batches give the means over all examples."""
+
+import pytest
+import torch
+
+from tests.trimvae.explanation.made import by_hand, table_explanation
+from trimvae.evaluation.totals import Totals
+
+
+def added(*explanations):
+    totals = Totals()
+    for explanation in explanations:
+        totals.add(explanation)
+    return totals
+
+
+@pytest.mark.parametrize("options", [{}, {"outputs": 1}, {"outputs": 1, "task": "classification"}])
+def test_means_of_parts_are_the_metrics_of_the_whole(options):
+    whole = table_explanation(n_steps=8, **options)
+    parts = [whole.select(part.tolist()) for part in torch.arange(12).split([5, 1, 6])]
+    totals = added(*parts)
+    assert totals.count == 12
+    figures, _ = totals.means()
+    for name, value in whole.metrics.items():
+        assert figures[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+
+
+def test_each_predicted_class_has_its_own_means():
+    figures, by_class = added(by_hand()).means()
+    assert figures["attribution_size"] == pytest.approx((3 + 4 + 4 + 8) / 4)
+    assert by_class == {
+        "a": {
+            "examples": 2,
+            "agreement": 0.5,
+            "effective_latents": pytest.approx((9 / 5 + 16 / 6) / 2),
+            "latent_share": pytest.approx(0.85),
+            "attribution_size": pytest.approx(3.5),
+        },
+        "b": {
+            "examples": 1,
+            "agreement": 1.0,
+            "effective_latents": pytest.approx(1.0),
+            "latent_share": pytest.approx(0.7),
+            "attribution_size": pytest.approx(4.0),
+        },
+        "c": {
+            "examples": 1,
+            "agreement": 1.0,
+            "effective_latents": pytest.approx(1.6),
+            "latent_share": pytest.approx(0.6),
+            "attribution_size": pytest.approx(8.0),
+        },
+    }
+
+
+def test_a_class_that_is_never_predicted_is_left_out():
+    _, by_class = added(by_hand().select([0, 3]), by_hand().select([1])).means()
+    assert list(by_class) == ["a", "c"]
+    assert by_class["a"]["examples"] == 2
+
+
+def test_complete_attributions_miss_nothing_also_of_nothing():
+    dead = by_hand(
+        attributions=torch.zeros(4, 3, 3),
+        total_variation=torch.zeros(4, 3, 3),
+        explained_at=by_hand().explained_at_baseline,
+    )
+    figures, _ = added(dead).means()
+    assert figures["completeness_error"] == 0.0
+    assert figures["monotonicity"] != figures["monotonicity"]  # NaN: nothing moves
+
+
+def test_methods_without_a_path_have_no_monotonicity():
+    figures, _ = added(by_hand(total_variation=None)).means()
+    assert "monotonicity" not in figures

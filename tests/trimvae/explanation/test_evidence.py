@@ -1,0 +1,119 @@
+"""What is held: predicted, target, baselines and ranges, and choosing among examples."""
+
+import pytest
+import torch
+
+from attributions import Contrast
+from tests.trimvae.explanation.made import by_hand
+
+
+def test_the_target_is_the_predicted_class_at_the_inputs():
+    evidence = by_hand()
+    assert evidence.predicted.tolist() == [0, 0, 1, 2]
+    assert torch.equal(evidence.target, evidence.predicted)
+    expected = [[2.0, 1.0, 0.0], [1.0, -1.0, 2.0], [0.0, 4.0, 0.0], [-2.0, 0.0, 6.0]]
+    assert evidence.target_attributions.tolist() == expected
+
+
+def test_only_a_decision_that_does_not_survive_re_encoding_disagrees():
+    assert by_hand().disagrees.tolist() == [False, True, False, False]
+    regression = by_hand({"task": "regression"})
+    assert regression.disagrees.tolist() == [False] * 4
+    assert regression.predicted.tolist() == [0] * 4
+
+
+def test_a_contrast_has_one_explained_output_whatever_is_predicted():
+    evidence = by_hand(
+        {"contrast": [2, 0], "explained": None, "explained_name": "c rather than a"},
+        attributions=torch.ones(4, 1, 3),
+    )
+    assert evidence.target.tolist() == [0, 0, 0, 0]
+    assert evidence.explained == Contrast(2, 0)
+    assert evidence.explained_names == ("c rather than a",)
+    assert evidence.explained_at_inputs[:, 0].tolist() == [-2.0, -2.0, 1.0, 5.0]
+    assert not evidence.by_class
+
+
+def test_what_is_explained_at_the_inputs_is_centred_when_asked():
+    outputs = by_hand().outputs
+    assert torch.equal(by_hand().explained_at_inputs, outputs)
+    centred = by_hand({"explained": "centred_logit"}).explained_at_inputs
+    torch.testing.assert_close(centred, outputs - outputs.mean(dim=1, keepdim=True))
+
+
+def test_every_example_starts_at_its_own_baseline_or_at_the_common_one():
+    one = by_hand(baselines=torch.tensor([[1.0, 2.0, 3.0]]))
+    assert one.starts.tolist() == [[1.0, 2.0, 3.0]] * 4
+    own = torch.arange(12.0).view(4, 3)
+    assert torch.equal(by_hand({"baselines_per_example": True}, baselines=own).starts, own)
+    of_a_set = by_hand({"baselines_per_example": False}, baselines=own)
+    assert torch.equal(of_a_set.starts, own.mean(dim=0).expand(4, 3))
+
+
+def test_latents_move_over_the_prior_or_over_the_examples_where_there_is_none():
+    low, high = by_hand().ranges
+    assert low.tolist() == [-2.5] * 3
+    assert high.tolist() == [2.5] * 3
+    latents = torch.stack([torch.linspace(0, 1, 101), torch.linspace(5, 9, 101)], dim=1)
+    low, high = by_hand(latents=latents, deviations=torch.zeros(101, 2)).ranges
+    torch.testing.assert_close(low, torch.tensor([0.01, 5.04]))
+    torch.testing.assert_close(high, torch.tensor([0.99, 8.96]))
+
+
+def test_examples_are_chosen_with_all_that_belongs_to_them():
+    labels, own = torch.tensor([0, 1, 1, 0]), torch.arange(12.0).view(4, 3)
+    evidence = by_hand(
+        {"baselines_per_example": True}, labels=labels, baselines=own, baseline_outputs=own + 1
+    )
+    few = evidence.select([3, 0])
+    for name in evidence.tensors():
+        assert torch.equal(getattr(few, name), getattr(evidence, name)[[3, 0]]), name
+    assert type(few) is type(evidence)
+    assert evidence.select(labels == 1).labels.tolist() == [1, 1]
+    assert evidence.select([-1]).inputs.tolist() == evidence.inputs[3:].tolist()
+
+
+def test_a_common_baseline_stays_with_the_chosen():
+    chosen = by_hand().select([2])
+    assert chosen.baselines.shape == chosen.baseline_outputs.shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "examples", [[4], [-5], [], torch.zeros(4, dtype=torch.bool), torch.ones(3, dtype=torch.bool)]
+)
+def test_choosing_nobody_or_nobody_that_is_there_is_refused(examples):
+    with pytest.raises(ValueError, match="`examples` must leave at least one of the 4 examples"):
+        by_hand().select(examples)
+
+
+def test_right_wrong_and_a_class_divide_the_examples():
+    evidence = by_hand(labels=torch.tensor([0, 1, 1, 0]))
+    assert torch.equal(evidence.correct().inputs, evidence.inputs[[0, 2]])
+    assert torch.equal(evidence.wrong().inputs, evidence.inputs[[1, 3]])
+    assert torch.equal(evidence.for_class("a").inputs, evidence.inputs[[0, 1]])
+    assert torch.equal(evidence.for_class(2).inputs, evidence.inputs[[3]])
+
+
+def test_what_cannot_be_chosen_is_named():
+    evidence = by_hand(labels=torch.tensor([0, 0, 1, 2]))
+    with pytest.raises(ValueError, match="none are predicted wrong"):
+        evidence.wrong()
+    with pytest.raises(ValueError, match="none are predicted as 'c'"):
+        evidence.select([0, 1]).for_class("c")
+    with pytest.raises(ValueError, match="`labels` must be known"):
+        by_hand().wrong()
+    with pytest.raises(ValueError, match="`target` must be a class: a, b, c, or its number"):
+        evidence.for_class("e")
+
+
+def test_classes_examples_and_latents_that_are_not_there_are_named():
+    evidence = by_hand()
+    assert evidence.class_index("b") == evidence.class_index(1) == 1
+    for wrong in ("d", 3, -1):
+        with pytest.raises(ValueError, match="`target` must be a class"):
+            evidence.class_index(wrong)
+    for wrong in (4, -1):
+        with pytest.raises(ValueError, match=f"`example` must be from 0 to 3. Got {wrong}"):
+            evidence.check_example(wrong)
+    with pytest.raises(ValueError, match="`latent` must be from 0 to 2. Got 3"):
+        evidence.check_latents(0, 3)

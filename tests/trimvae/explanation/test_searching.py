@@ -1,0 +1,87 @@
+"""The searches themselves: the nearest move on the grid, and the nearest along the gradient."""
+
+import pytest
+import torch
+
+from tests.trimvae.explanation.made import Identity, linear
+from trimvae import find_counterfactuals
+
+
+def test_a_linear_decision_is_flipped_by_its_strongest_latent_at_the_closed_form_distance():
+    latents = torch.tensor([[1.0, 1.0, 1.0]])
+    predictor = linear([1.0, 3.0, 0.5])  # the margin is 4.5: the second latent falls by 1.5
+    found = find_counterfactuals(Identity(), predictor, latents)
+    assert found.figures.valid.all()
+    expected = torch.tensor([[1.0, -0.5, 1.0]])
+    torch.testing.assert_close(found.latents, expected, atol=2e-3, rtol=0)
+    assert found.figures.changed_latents.item() == 1
+
+
+def test_the_nearest_move_is_taken_and_not_the_surest():
+    """The first latent can go further beyond the boundary, the second reaches it sooner.
+
+    The margin is 2. The first latent has weight 1 and room for 4.9, the second weight 2 and room
+    for 1.5, of which it needs 1.
+    """
+    latents = torch.tensor([[2.4, -1.0]])
+    predictor = linear([1.0, 2.0], bias=1.6)
+    found = find_counterfactuals(Identity(), predictor, latents)
+    assert found.figures.valid.all()
+    expected = torch.tensor([[2.4, -2.0]])
+    torch.testing.assert_close(found.latents, expected, atol=2e-3, rtol=0)
+
+
+def test_several_latents_move_where_one_does_not_suffice():
+    latents = torch.tensor([[2.0, 2.0]])
+    predictor = linear([1.0, 1.0], bias=-0.9)
+    alone = find_counterfactuals(Identity(), predictor, latents, n_latents=1, low=torch.zeros(2))
+    assert not alone.figures.valid.item()
+    both = find_counterfactuals(Identity(), predictor, latents, n_latents=2, low=torch.zeros(2))
+    assert both.figures.valid.item()
+    assert both.latents.sum() == pytest.approx(0.9, abs=2e-3)
+
+
+def test_a_search_that_fails_ends_as_close_as_it_came():
+    latents = torch.tensor([[2.0, 1.0]])
+    found = find_counterfactuals(Identity(), linear([1.0, 3.0], bias=9.0), latents, n_latents=1)
+    assert not found.figures.valid.item()
+    assert found.latents.tolist() == [[2.0, -2.5]]  # of the two the move that lowers it most
+
+
+def test_two_latents_that_must_move_both_move_no_further_than_they_must():
+    """The margin of 4 is used up exactly; neither latent could do it alone."""
+    latents = torch.tensor([[0.0, 0.0]])
+    found = find_counterfactuals(
+        Identity(), linear([1.0, 0.9], bias=4.0), latents, n_latents=2, n_steps=2
+    )
+    assert found.figures.valid.item()
+    assert bool((found.latents < -1).all())
+    margin = found.latents @ torch.tensor([1.0, 0.9]) + 4.0
+    assert margin.item() == pytest.approx(0.0, abs=2e-3)
+
+
+def test_what_need_not_have_moved_goes_back():
+    """The grid of two values overshoots; bisection draws the latent back to the boundary."""
+    found = find_counterfactuals(
+        Identity(), linear([1.0, 0.0], bias=0.3), torch.zeros(1, 2), n_steps=2
+    )
+    torch.testing.assert_close(found.latents, torch.tensor([[-0.3, 0.0]]), atol=2e-3, rtol=0)
+
+
+def test_the_gradient_shift_finds_the_nearest_point_of_a_linear_boundary():
+    latents = torch.tensor([[0.6, 0.9, -0.2], [0.1, 0.1, 0.4]])
+    weight = torch.tensor([1.0, 2.0, -0.5])
+    found = find_counterfactuals(Identity(), linear(weight.tolist()), latents, method="gradient")
+    distance = (latents @ weight).abs() / weight.norm()
+    assert found.figures.valid.all()
+    torch.testing.assert_close(found.figures.latent_distance, distance, atol=2e-3, rtol=0)
+
+
+def test_neither_search_leaves_the_range():
+    latents, low, high = torch.zeros(1, 2), torch.tensor([-0.5, -1.0]), torch.tensor([0.5, 1.0])
+    for method in ("sparse", "gradient"):
+        found = find_counterfactuals(
+            Identity(), linear([1.0, 0.2], bias=3.0), latents, method=method, low=low, high=high
+        )
+        assert not found.figures.valid.item()
+        assert bool(((found.latents >= low) & (found.latents <= high)).all())

@@ -1,0 +1,137 @@
+"""Trust figures by hand, and the warnings exactly where their bounds are passed."""
+
+import pytest
+import torch
+
+from tests.trimvae.explanation.made import by_hand
+from trimvae.explanation.trust import LEAST_AGREEMENT, LEAST_LATENT_SHARE
+
+
+def test_metrics_have_their_documented_names_in_order():
+    assert list(by_hand().metrics) == [
+        "agreement",
+        "prediction_kl",
+        "reconstruction_error",
+        "completeness_error",
+        "effective_latents",
+        "latents_for_90_percent",
+        "latent_share",
+        "monotonicity",
+    ]
+    assert "monotonicity" not in by_hand(total_variation=None).metrics
+
+
+def test_metrics_are_those_that_one_computes_by_hand():
+    weighed = by_hand()
+    metrics = weighed.metrics
+    assert metrics["agreement"] == 0.75
+    assert metrics["reconstruction_error"] == 2.0
+    assert metrics["completeness_error"] == pytest.approx(0, abs=1e-6)
+    assert metrics["effective_latents"] == pytest.approx((9 / 5 + 16 / 6 + 1 + 64 / 40) / 4)
+    assert metrics["latents_for_90_percent"] == (2 + 3 + 1 + 2) / 4
+    assert metrics["latent_share"] == pytest.approx(0.75)
+    assert metrics["monotonicity"] == pytest.approx(0.5)
+    chances, again = weighed.outputs.softmax(dim=1), weighed.reencoded_outputs.softmax(dim=1)
+    kl = (chances * (chances / again).log()).sum(dim=1).mean()
+    assert metrics["prediction_kl"] == pytest.approx(float(kl), rel=1e-5)
+
+
+def test_a_regression_is_measured_by_r_squared_and_squared_error():
+    outputs = torch.tensor([[0.0], [1.0], [2.0], [5.0]])
+    again = outputs + torch.tensor([[1.0], [0.0], [0.0], [-1.0]])
+    weighed = by_hand(
+        {"task": "regression"},
+        outputs=outputs,
+        reencoded_outputs=again,
+        attributions=torch.ones(4, 1, 3),
+        total_variation=None,
+        explained_at=torch.full((4, 1), 3.0),
+        explained_at_baseline=torch.zeros(4, 1),
+    )
+    assert weighed.metrics["prediction_kl"] == pytest.approx(0.5)
+    assert weighed.metrics["agreement"] == pytest.approx(1 - 2 / 14)
+
+
+def test_completeness_compares_with_the_change_from_baseline_to_latents():
+    """Of a change of 2 an attribution of 3 misses one half; the signs tell start from end."""
+    attributions = torch.tensor([1.0, 2.0, 0.0]).expand(4, 3, 3).clone()
+    start, end = torch.full((4, 3), 5.0), torch.full((4, 3), 7.0)
+    forth = by_hand(attributions=attributions, explained_at=end, explained_at_baseline=start)
+    assert forth.metrics["completeness_error"] == pytest.approx(0.5)
+    back = by_hand(attributions=attributions, explained_at=start, explained_at_baseline=end)
+    assert back.metrics["completeness_error"] == pytest.approx(2.5)
+
+
+def faithful(**changes):
+    """Evidence that nothing has to be said about."""
+    held = {"reencoded_outputs": by_hand().outputs, "latent_share": torch.full((4,), 0.9)}
+    return by_hand(changes.pop("settings", None), **{**held, **changes})
+
+
+def test_nothing_is_said_where_nothing_has_to_be():
+    assert faithful().warnings == ()
+
+
+def test_disagreement_is_said_below_its_bound_and_not_above_it():
+    (said,) = faithful(reencoded_outputs=by_hand().reencoded_outputs).warnings
+    assert said.startswith("The re-encoded prediction disagrees for 25% of the examples")
+    rows = [0] * 4 + [1] + [2] * 3 + [3] * 12  # the second row disagrees
+    almost = by_hand(latent_share=torch.full((4,), 0.9)).select(rows)
+    assert LEAST_AGREEMENT < almost.metrics["agreement"] == pytest.approx(0.95)
+    assert almost.warnings == ()
+
+
+def test_evidence_in_the_residual_is_said_below_its_bound():
+    (said,) = faithful(latent_share=torch.full((4,), 0.4)).warnings
+    assert said.startswith("60% of the evidence is in the residual")
+    assert faithful(latent_share=torch.full((4,), LEAST_LATENT_SHARE)).warnings == ()
+
+
+def test_an_example_without_attribution_is_said():
+    dead = by_hand().attributions.clone()
+    dead[2] = 0
+    end = by_hand().explained_at_baseline + dead.sum(dim=2)
+    (said,) = faithful(attributions=dead, explained_at=end).warnings
+    assert said.startswith("Some examples have no attribution at all")
+
+
+def test_incomplete_attributions_are_said_with_the_remedy_of_their_method():
+    end = by_hand().explained_at_baseline + 1.1 * by_hand().attributions.sum(dim=2)
+    (said,) = faithful(explained_at=end).warnings
+    assert said == "Attributions miss the change of output by 9.1%: raise n_steps."
+    (said,) = faithful(explained_at=end, settings={"method": "Saliency"}).warnings
+    assert said.endswith("Saliency ranks latents here, its sizes are no shares.")
+    slightly = by_hand().explained_at_baseline + 1.005 * by_hand().attributions.sum(dim=2)
+    assert faithful(explained_at=slightly).warnings == ()
+
+
+def test_a_transform_that_leaves_something_out_is_told_of_the_residual():
+    transform = {"deviations": torch.zeros(4, 3)}
+    (said,) = faithful(**transform).warnings
+    # Squared error 2 beside a variance of 2 x 5.
+    assert said.startswith("The code leaves out 20.0% of the inputs' variance")
+    assert faithful(**transform, settings={"residual": True}).warnings == ()
+    assert faithful(**transform, reconstructions=by_hand().inputs).warnings == ()
+
+
+def test_a_regression_speaks_of_variance():
+    outputs = torch.tensor([[0.0], [1.0], [2.0], [5.0]])
+    said = faithful(
+        settings={"task": "regression"},
+        outputs=outputs,
+        reencoded_outputs=outputs.flip(0),
+        attributions=torch.ones(4, 1, 3),
+        total_variation=None,
+        explained_at=torch.full((4, 1), 3.0),
+        explained_at_baseline=torch.zeros(4, 1),
+    ).warnings
+    assert any("of the variance of the outputs survives" in text for text in said)
+
+
+def test_the_summary_holds_every_figure_the_most_used_latents_and_the_warnings():
+    weighed = by_hand()
+    text = weighed.summary()
+    assert text.startswith("4 examples, 3 latents\n  agreement               0.75\n")
+    assert all(name in text for name in weighed.metrics)
+    assert "most used latents: z (42%), y (32%), x (26%)" in text
+    assert f"warning: {weighed.warnings[0]}" in text

@@ -1,0 +1,91 @@
+"""The commands together, and what is said when one of them fails."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from trimvae import __version__
+from trimvae.cli.demo import demo_command
+from trimvae.cli.evaluate import evaluate_command
+from trimvae.cli.explain import explain_command
+from trimvae.cli.functions import OWN_CODE
+from trimvae.cli.report import report_command
+from trimvae.cli.train import train_command
+
+app = typer.Typer(
+    name="trimvae",
+    help="Explain a trained PyTorch classifier through the latents of a disentangling VAE.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@dataclass
+class Wish:
+    """What the caller asked of every command."""
+
+    traceback: bool = False
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trimvae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _for_every_command(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where in the code an error arose.")
+    ] = False,
+) -> None:
+    context.ensure_object(Wish).traceback = traceback
+
+
+app.command("demo")(demo_command)
+app.command("train")(train_command)
+app.command("explain")(explain_command)
+app.command("evaluate")(evaluate_command)
+app.command("report")(report_command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is said in one line, with exit code 2.
+
+    An error of the user's own model or of ours keeps its traceback, with exit code 1.
+    """
+    wish = Wish()
+    try:
+        app(obj=wish)
+    except Exception as error:
+        if wish.traceback or not mendable(error):
+            raise
+        typer.echo(f"error: {_in_one_line(error)}", err=True)
+        raise SystemExit(2) from error
+
+
+def mendable(error: Exception) -> bool:
+    """Whether a line is enough: a refusal of ours, or an error of files and disks.
+
+    A refusal names an argument in backquotes and says what it must be. Everything else is a mistake
+    in somebody's code, and so is whatever the user's own file raises when it is loaded.
+    """
+    if any(note.startswith(OWN_CODE) for note in getattr(error, "__notes__", ())):
+        return False
+    return isinstance(error, OSError) or re.match(r"`[^`]+` ", str(error)) is not None
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if text.startswith("`"):
+        return text
+    return f"{text}. trimvae --traceback COMMAND shows where."

@@ -1,0 +1,94 @@
+"""What the words of a command line name: data, and a run with all that it holds."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from attributions.methods.captum import method_named
+from trimvae.cli import runs
+from trimvae.cli.codes import CODES
+from trimvae.cli.functions import load
+from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder, split, sprites
+from trimvae.explanation.explaining import explain
+from trimvae.explanation.explanation import Explanation
+
+
+def absolute_data(name: str) -> str:
+    """Make a word of `--data` that holds from any folder."""
+    if name in ("digits", "sprites", "fashion"):
+        return name
+    if name.startswith("fashion:"):
+        return f"fashion:{Path(name.removeprefix('fashion:')).resolve()}"
+    return str(Path(name).resolve())
+
+
+def read_data(name: str, seed: int, grey: bool) -> Split:
+    """Data by the word of `--data`."""
+    if name == "digits":
+        return digits()
+    if name == "sprites":
+        data = sprites(size=32)
+        images = data.sample(data.draw(20_000, generator=torch.Generator().manual_seed(seed)))
+        return split(images, seed=seed)
+    if name == "fashion" or name.startswith("fashion:"):
+        return fashion_mnist(name.removeprefix("fashion").removeprefix(":") or None)
+    path = Path(name)
+    if path.is_dir():
+        return image_folder(path, channels=1 if grey else 3, seed=seed)
+    return arrays(path, seed=seed)
+
+
+class Opened(NamedTuple):
+    """All that a run's folder gives, and the classifier."""
+
+    folder: Path
+    configuration: dict[str, Any]
+    code: Any
+    predictor: Any
+    preprocess: Any
+    inputs: Tensor
+    labels: Tensor | None
+
+    def explain(
+        self, examples: int | None = None, method: str = "integrated_gradients"
+    ) -> Explanation:
+        """Explain the first examples with the run's settings."""
+        return explain(
+            self.code,
+            self.predictor,
+            self.inputs[:examples],
+            preprocess=self.preprocess,
+            method=method_named(method),
+            task=self.configuration.get("task"),
+            labels=None if self.labels is None else self.labels[:examples],
+            class_names=self.configuration.get("class_names"),
+            feature_names=self.configuration.get("feature_names"),
+        )
+
+
+def open_run(run: Path, classifier: str | None, preprocess: str | None, data: str | None) -> Opened:
+    """Open a run's folder; classifier, preprocess and data only where others are wanted."""
+    folder, configuration = runs.open_run(run)
+    if data is None:
+        inputs, labels = runs.load_examples(folder)
+    else:
+        parts = read_data(data, configuration["seed"], configuration.get("grey", False))
+        inputs, labels = parts.test_inputs, parts.test_labels
+    return Opened(
+        folder,
+        configuration,
+        runs.load_code(folder, CODES[configuration.get("model", "vae")]),
+        load(classifier or _recorded_classifier(folder, configuration)),
+        load(preprocess or configuration.get("preprocess")),
+        inputs,
+        labels,
+    )
+
+
+def _recorded_classifier(folder: Path, configuration: dict[str, Any]) -> str:
+    """A demo brings its classifier along, wherever its folder is moved to."""
+    if configuration["command"] == "demo" and (folder / "classifier.py").is_file():
+        return f"{folder / 'classifier.py'}:classifier"
+    return str(configuration["classifier"])

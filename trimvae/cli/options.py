@@ -1,0 +1,59 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Classifier = Annotated[
+    str | None,
+    typer.Option(
+        help="FILE.py:FUNCTION or MODULE:FUNCTION that returns your trained nn.Module.",
+        show_default=False,
+    ),
+]
+
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        help="FILE.py:FUNCTION that returns what stands between image and classifier "
+        "(resize, mean and deviation)."
+    ),
+]
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        help="digits; sprites; fashion; fashion:FOLDER of idx files; FILE.npz with `inputs`; or a "
+        "folder with one subfolder of images per class."
+    ),
+]
+
+OtherData = Annotated[
+    str | None,
+    typer.Option(help="Data in place of the run's held-out examples, named as for train."),
+]
+
+RunFolder = Annotated[Path, typer.Argument(help="Folder that train or demo wrote.")]
+
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        help="integrated_gradients, exact_shapley, expected_gradients, input_x_gradient, saliency "
+        "or a class of captum.attr, such as KernelShap."
+    ),
+]
+
+Examples = Annotated[int, typer.Option(help="How many examples to explain.", min=1)]
+
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace the run in that folder; files that are not the run's own stay.",
+    ),
+]
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object to standard output and nothing else.")
+]

@@ -1,0 +1,152 @@
+"""A run's folder: what makes it ours, and what it keeps."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimvae.storage import read_tensors, replacing, write_tensors
+
+if TYPE_CHECKING:  # torch is slow to import, and folders need none
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from trimvae.explanation.explanation import Explanation
+
+CONFIGURATION = "configuration.json"
+
+CODE = "code.safetensors"
+
+CHECKPOINT = "last.ckpt"
+
+KEPT = 256
+"""Held-out examples that a folder keeps."""
+
+TRAVERSED = 3
+"""Examples whose traversals are drawn into a folder."""
+
+# In every configuration, so that a run is told from a folder that merely holds a file of its name.
+MARK: dict[str, Any] = {"format": "trimvae run", "format_version": 1}
+
+
+def make_folder(folder: Path, argument: str) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        NotADirectoryError: It, or one above it, is a file.
+        PermissionError: It cannot be made there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(must_be_a_folder(argument, folder)) from error
+    except PermissionError as error:
+        raise PermissionError(must_be_writable(argument, folder)) from error
+
+
+def open_run(folder: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Return an existing run's folder and its configuration.
+
+    Raises:
+        FileNotFoundError: There is no run.
+        ValueError: A newer version has written it.
+    """
+    folder = Path(folder)
+    configuration = configuration_of(folder)
+    if not configuration or not is_readable(configuration):
+        what = f"without {CONFIGURATION}" if configuration is None else "not written by trimvae"
+        raise FileNotFoundError(
+            f"`run` must be the folder of a run. Got {folder}, {what}. Make one with trimvae train."
+        )
+    if configuration.get("format_version", 0) > MARK["format_version"]:
+        raise ValueError(
+            f"`run` must be of this version of trimvae. Got {folder}, of a newer one. "
+            "Run pip install --upgrade trimvae."
+        )
+    return folder, configuration
+
+
+def save_examples(folder: Path, inputs: "Tensor", labels: "Tensor | None") -> None:
+    """Keep a few held-out examples beside the weights, so that the folder explains itself."""
+    tensors = {"inputs": inputs[:KEPT]}
+    if labels is not None:
+        tensors["labels"] = labels[:KEPT]
+    write_tensors(folder / "examples.safetensors", tensors, "examples", {})
+
+
+def load_examples(folder: Path) -> "tuple[Tensor, Tensor | None]":
+    """Inputs and labels (if any) that `save_examples` kept."""
+    tensors, _ = read_tensors(folder / "examples.safetensors", "examples")
+    return tensors["inputs"], tensors.get("labels")
+
+
+def load_code(folder: Path, kind: Any) -> Any:
+    """Return the trained code of a run.
+
+    Args:
+        folder: Of the run.
+        kind: A class with `load`, such as `VAE`.
+
+    Raises:
+        FileNotFoundError: Training has not ended yet.
+    """
+    path = folder / CODE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`run` must be a finished run. Got {folder}, without {CODE}. "
+            "Finish it with trimvae train --resume."
+        )
+    return kind.load(path)
+
+
+def save_explanation(folder: Path, explanation: "Explanation") -> None:
+    """Write an explanation with its figures and its table, each file whole."""
+    make_folder(folder, "--out")
+    explanation.save(folder / "explanation.safetensors")
+    save_figure(folder / "heatmap.png", explanation.plot(), dpi=150)
+    with replacing(folder / "attributions.csv") as temporary:
+        explanation.to_frame().to_csv(temporary, index=False)
+    for example in range(min(TRAVERSED, len(explanation.inputs))):
+        figure = explanation.plot_traversals(example)
+        save_figure(folder / f"traversals_{example}.png", figure, dpi=110)
+
+
+def save_figure(path: Path, figure: "Figure", dpi: int) -> None:
+    """Write a figure as PNG, whole."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, format="png")
+
+
+def configuration_of(folder: Path) -> dict[str, Any] | None:
+    """What configuration.json holds; None without it, {} where it is no JSON object."""
+    try:
+        content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_marked(configuration: Mapping[str, Any] | None) -> bool:
+    """Whether one of our commands has written a configuration."""
+    return configuration is not None and configuration.get("format") == MARK["format"]
+
+
+def is_readable(configuration: Mapping[str, Any]) -> bool:
+    """Whether it is of a run, also of 0.1, whose runs have no mark."""
+    of_0_1 = configuration.get("command") in ("demo", "train") and "classifier" in configuration
+    return is_marked(configuration) or of_0_1
+
+
+def must_be_a_folder(argument: str, path: str | Path) -> str:
+    """Say why a file will not do."""
+    return f"`{argument}` must be a folder. Got {path}, which is or lies in a file. Choose another."
+
+
+def must_be_writable(argument: str, path: str | Path) -> str:
+    """Say why a folder of others will not do."""
+    return (
+        f"`{argument}` must be a folder that can be written to. Got {path}. Choose another, or "
+        "change its permissions."
+    )

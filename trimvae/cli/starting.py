@@ -1,0 +1,211 @@
+"""A run that begins: when it may replace another or go on, and what it deletes then."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trimvae.cli.runs import (
+    CHECKPOINT,
+    CODE,
+    CONFIGURATION,
+    MARK,
+    TRAVERSED,
+    configuration_of,
+    is_marked,
+    is_readable,
+    make_folder,
+    must_be_a_folder,
+    must_be_writable,
+)
+from trimvae.storage import write_json
+
+# All that the commands write into a run's folder beside its configuration, and what Python keeps of
+# a demo's classifier.py.
+WRITTEN = (
+    CODE,
+    CHECKPOINT,
+    "metrics.json",
+    "history.json",
+    "examples.safetensors",
+    "evaluation.json",
+    "evaluation.md",
+    "report.html",
+    "comparison.png",
+    "classifier.py",
+    "classifier.safetensors",
+    "__pycache__/classifier.cpython-*.pyc",
+    "explanation/explanation.safetensors",
+    "explanation/heatmap.png",
+    "explanation/attributions.csv",
+    *(f"explanation/traversals_{example}.png" for example in range(TRAVERSED)),
+)
+
+# How `trimvae.storage.replacing` ends the name of a file that is not whole yet.
+_UNFINISHED = "[0-9a-f]" * 8
+
+# What may change while a run goes on: how many epochs it gets in the end, and the software.
+_FREE = frozenset({"epochs", "versions"})
+
+
+class Start:
+    """A run that is about to begin: where, and what to do with what is there.
+
+    Making one refuses or reads, and writes nothing. `begin` writes: it is called when training has
+    accepted everything, so that a refusal costs nobody a run.
+
+    Args:
+        out: The folder; symbolic links are followed.
+        overwrite: Replace the run in that folder.
+        resume: Go on with the run in that folder, or start one in an empty folder.
+
+    Raises:
+        FileExistsError: The folder is not empty, and neither applies; or it is not a run of ours.
+        NotADirectoryError: `out`, or a folder above it, is a file.
+        PermissionError: The folder, or the one that it would be made in, cannot be written to.
+        ValueError: Both `overwrite` and `resume`; or the run's checkpoint is gone.
+    """
+
+    def __init__(self, out: str | Path, *, overwrite: bool = False, resume: bool = False) -> None:
+        if overwrite and resume:
+            raise ValueError(
+                "`--resume` must not stand beside --overwrite. Got both. Choose whether the run "
+                "goes on or is replaced."
+            )
+        self.folder = Path(os.path.realpath(out))
+        _check_writable(self.folder, out)
+        self.recorded: dict[str, Any] | None = None
+        """Configuration of the run to go on with; None for a run that starts anew."""
+        self.begun = False
+        self._aside = self.folder / f".{CHECKPOINT}.set-aside"
+        there = _holds_anything(self.folder)
+        self._replaces = there and overwrite
+        if there:
+            _check_ours(self.folder, out, overwrite or resume)
+        if there and resume:
+            self.recorded = configuration_of(self.folder)
+            if (self.folder / CODE).exists() and not self._has_checkpoint():
+                raise ValueError(
+                    f"`--resume` must find the run's {CHECKPOINT}. Got {out}, a finished run "
+                    "without it. Train anew with another --out."
+                )
+
+    def _has_checkpoint(self) -> bool:
+        return (self.folder / CHECKPOINT).exists() or self._aside.exists()
+
+    def check_same(self, configuration: Mapping[str, Any]) -> None:
+        """Refuse to go on with other settings than the recorded ones; other epochs are no matter.
+
+        Args:
+            configuration: What is asked, in whole or part.
+
+        Raises:
+            ValueError: Something differs; every such setting is named.
+        """
+        if self.recorded is None:
+            return
+        asked = json.loads(json.dumps({**MARK, **configuration}))
+        differing = [
+            f"{name}: recorded {self.recorded.get(name)!r}, asked {value!r}"
+            for name, value in asked.items()
+            if name not in _FREE and self.recorded.get(name) != value
+        ]
+        if differing:
+            raise ValueError(
+                "`--resume` must go on with the recorded settings. Got others ("
+                + "; ".join(differing)
+                + "). Ask for the recorded ones, or train anew with another --out."
+            )
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Keep the checkpoint of a run that is replaced out of training's way.
+
+        It comes back where training ends without `begin`: refused, failed or interrupted.
+        """
+        checkpoint = self.folder / CHECKPOINT
+        if self._aside.exists() and not checkpoint.exists():
+            self._aside.replace(checkpoint)  # an earlier process was killed right here
+        if self._replaces and checkpoint.exists():
+            checkpoint.replace(self._aside)
+        try:
+            yield
+        finally:
+            if not self.begun and self._aside.exists():
+                self._aside.replace(checkpoint)
+
+    def begin(self, configuration: Mapping[str, Any]) -> None:
+        """Make the folder, delete what is replaced, and record the settings; only once.
+
+        The configuration is replaced last: whatever interrupts this, the folder stays a run.
+        """
+        if self.begun:
+            return
+        self.begun = True
+        make_folder(self.folder, "--out")
+        if self._replaces:
+            delete_written(self.folder)
+        self._aside.unlink(missing_ok=True)
+        content = {**MARK, **configuration}
+        if self.recorded is None or self.recorded.get("epochs") != content["epochs"]:
+            write_json(self.folder / CONFIGURATION, content)
+
+
+def delete_written(folder: Path) -> None:
+    """Delete what a run has written but its configuration, and subfolders that are empty then.
+
+    Files of the user's own stay, and so does what symbolic links point to.
+    """
+    for pattern in WRITTEN:
+        for file in _files(folder, pattern):
+            file.unlink()
+    for subfolder in {(folder / pattern).parent for pattern in WRITTEN} - {folder}:
+        if _is_real_folder(subfolder) and not any(subfolder.iterdir()):
+            subfolder.rmdir()
+
+
+def _check_ours(folder: Path, out: str | Path, allowed: bool) -> None:
+    if not is_marked(configuration_of(folder)):
+        old = is_readable(configuration_of(folder) or {})
+        what = "a run of trimvae 0.1, which has no mark" if old else "which is not a run of ours"
+        remedy = "Delete it yourself, or choose" if old else "Choose"
+        raise FileExistsError(
+            f"`out` must be a new or empty folder. Got {out}, {what}. {remedy} another folder."
+        )
+    if not allowed:
+        raise FileExistsError(
+            f"`out` must be a new or empty folder. Got {out}, which holds an earlier run. "
+            "Pass --overwrite or --resume, or choose another folder."
+        )
+
+
+def _check_writable(folder: Path, out: str | Path) -> None:
+    """Refuse a folder that cannot be made or written to, before any work is done for it."""
+    nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise NotADirectoryError(must_be_a_folder("--out", out))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(must_be_writable("--out", out))
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Files of a run by their name in `WRITTEN`, and what a crash has left of unfinished ones."""
+    place, name = (folder / pattern).parent, Path(pattern).name
+    if not _is_real_folder(place):
+        return []
+    found = [*place.glob(name), *place.glob(f".{name}.{_UNFINISHED}")]
+    return [file for file in found if file.is_symlink() or file.is_file()]
+
+
+def _is_real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _holds_anything(folder: Path) -> bool:
+    """Whether there is more than the unfinished configuration of a run that was killed."""
+    if not folder.is_dir():
+        return False
+    unfinished = set(folder.glob(f".{CONFIGURATION}.{_UNFINISHED}"))
+    return any(path not in unfinished for path in folder.iterdir())

@@ -1,0 +1,91 @@
+"""Batches in an order that depends on seed and epoch alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+
+def mix(*numbers: int) -> int:
+    """One 62-bit seed of several whole numbers, such as seed and step."""
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = ((state ^ (number & 0xFFFFFFFFFFFFFFFF)) * 0xBF58476D1CE4E5B9) % 2**64
+        state ^= state >> 31
+    return state % 2**62
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Batches of indices whose order depends on seed and epoch alone, shared among processes.
+
+    Process `rank` of `world` takes every `world`-th index of each global batch, so that several
+    processes together see exactly the batches that one process would.
+
+    Args:
+        length: Size of the data set.
+        batch_size: Examples per process and step.
+        seed: Of the shuffling.
+        shuffle: Whether to shuffle; then an incomplete last batch is dropped as well.
+        rank: This process.
+        world: Number of processes.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next (Lightning calls this)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        size = self.batch_size * self.world
+        if self.shuffle and self.length >= size:
+            return self.length // size
+        return -(-self.length // size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+            order = torch.randperm(self.length, generator=generator)
+        else:
+            order = torch.arange(self.length)
+        size = self.batch_size * self.world
+        for batch in list(order.split(size))[: len(self)]:
+            if len(batch) % self.world:  # the last one: every process needs as many
+                batch = torch.cat([batch, order[: self.world - len(batch) % self.world]])
+            yield batch[self.rank :: self.world].tolist()
+
+
+class Repeatable:
+    """A user's loader that draws the same in the same epoch, whatever was drawn before.
+
+    Args:
+        loader: Shuffles, if at all, with torch's global generator.
+        seed: Of every epoch, together with its number.
+    """
+
+    def __init__(self, loader: DataLoader[Any], seed: int) -> None:
+        self.loader, self.seed, self.epoch = loader, seed, 0
+        self.sampler = self  # where Lightning looks for set_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that comes next (Lightning calls this)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        torch.manual_seed(mix(self.seed, self.epoch))
+        yield from self.loader

@@ -1,0 +1,226 @@
+"""From what a user has (tensor, array, Dataset, DataLoader) to batches in a repeatable order."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from trimvae.data.batches import EpochBatches, Repeatable
+from trimvae.data.factors import FactorData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Array: TypeAlias = Tensor | np.ndarray[Any, Any] | pd.DataFrame | pd.Series[Any]
+    Data: TypeAlias = Array | Dataset[Any] | DataLoader[Any]
+else:  # pandas is slow to import, and not needed to know its tables
+    Array: TypeAlias = Any
+    Data: TypeAlias = Any
+
+
+def as_tensor(values: Array, argument: str = "inputs") -> Tensor:
+    """Return a tensor as it is, and an array or table of numbers as a tensor.
+
+    Floating-point numbers get torch's default dtype; whole numbers and booleans keep theirs. The
+    tensor may share an array's memory: it is to be read.
+
+    Args:
+        values: Tensor, NumPy array, pandas `DataFrame` `(n, columns)` or `Series` `(n,)`.
+        argument: Its name in an error.
+
+    Returns:
+        A tensor of the same shape.
+
+    Raises:
+        TypeError: It is none of these, or holds text, dates or other objects.
+
+    Examples:
+        >>> as_tensor(np.array([[0.5, 2.0]]))
+        tensor([[0.5000, 2.0000]])
+    """
+    if isinstance(values, Tensor):
+        return values
+    if hasattr(values, "to_numpy"):
+        array = _numbers_of(values, argument)
+    elif isinstance(values, np.ndarray):
+        array = values
+    else:
+        raise _not_data(argument, type(values).__name__)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`{argument}` must hold numbers. Got an array of {array.dtype}. "
+            "Encode text and dates as numbers first."
+        )
+    # torch reads neither another byte order nor negative strides, and warns of read-only memory.
+    array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+    tensor = torch.from_numpy(array)
+    return tensor.to(torch.get_default_dtype()) if array.dtype.kind == "f" else tensor
+
+
+def as_data(data: Data, argument: str = "data") -> "Tensor | Dataset[Any] | DataLoader[Any]":
+    """Return a Dataset or DataLoader as it is, and an array or table as a tensor.
+
+    Raises:
+        TypeError: `data` is none of these, or holds no numbers.
+    """
+    if isinstance(data, Dataset | DataLoader):
+        return data
+    if not (isinstance(data, Tensor | np.ndarray) or hasattr(data, "to_numpy")):
+        kinds = ", pandas DataFrame, Dataset or DataLoader"
+        raise _not_data(argument, type(data).__name__, kinds)
+    return as_tensor(data, argument)
+
+
+def _numbers_of(table: Any, argument: str) -> np.ndarray[Any, Any]:
+    """Values of a pandas table; missing ones are NaN."""
+    columns = table.dtypes.items() if hasattr(table, "columns") else [(table.name, table.dtype)]
+    kinds = {str(name): getattr(dtype, "kind", "O") for name, dtype in columns}
+    wrong = [name for name, kind in kinds.items() if kind not in "biuf"]
+    if wrong:
+        raise TypeError(
+            f"`{argument}` must hold numbers. Got other values in {', '.join(wrong[:5])}"
+            f"{', ...' if len(wrong) > 5 else ''}. Encode or drop these columns first."
+        )
+    array = np.asarray(table.to_numpy())
+    # Several kinds of numbers side by side, and pandas' own of missing ones, become objects.
+    return array if array.dtype.kind != "O" else table.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _not_data(argument: str, got: str, rest: str = " or pandas DataFrame") -> TypeError:
+    return TypeError(
+        f"`{argument}` must be a tensor, NumPy array{rest}. Got {got}. "
+        "Convert it, e.g. with torch.tensor."
+    )
+
+
+class _Rows(Dataset[Any]):
+    """Tensors, or images of known factors, that are indexed by a whole batch at once."""
+
+    def __init__(self, rows: Tensor | TensorDataset | FactorData) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, indices: list[int]) -> Tensor | tuple[Tensor, ...]:
+        if isinstance(self.rows, FactorData):
+            return self.rows.images_at(indices)
+        return self.rows[indices]
+
+
+def loader(
+    data: Data,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    shuffle: bool = True,
+    rank: int = 0,
+    world: int = 1,
+    argument: str = "data",
+) -> DataLoader[Any]:
+    """Batches of a tensor, array, table or Dataset; a DataLoader is returned as it is.
+
+    Raises:
+        TypeError: `data` is none of these.
+        ValueError: `data` is empty, or `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Got {batch_size}. Use 128.")
+    data = as_data(data, argument)
+    if not hasattr(data, "__len__") and not isinstance(data, DataLoader):
+        return DataLoader(data, batch_size=batch_size)  # an IterableDataset: length unknown
+    if _length(data) == 0:
+        raise ValueError(
+            f"`{argument}` must hold at least one batch. Got none. Check the folder, the split or "
+            "`drop_last`."
+        )
+    if isinstance(data, DataLoader):
+        return data
+    batches = EpochBatches(
+        len(data),  # type: ignore[arg-type]
+        batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        rank=rank,
+        world=world,
+    )
+    if isinstance(data, Tensor | TensorDataset | FactorData):
+        return DataLoader(_Rows(data), sampler=batches, batch_size=None)
+    return DataLoader(data, batch_sampler=batches)
+
+
+def _length(data: Any) -> int | None:
+    try:
+        return len(data)
+    except TypeError:
+        return None
+
+
+def size_of(trainer: Any) -> int | None:
+    """How many examples a Lightning trainer trains on; None where that is unknown."""
+    batches = getattr(trainer, "train_dataloader", None)
+    if isinstance(batches, Repeatable):
+        batches = batches.loader
+    return _length(getattr(batches, "dataset", None))
+
+
+def inputs_of(batch: Any) -> Tensor:
+    """Inputs of a batch: a tensor, the first of a tuple, or a mapping's "inputs" or "image".
+
+    Raises:
+        TypeError: The batch holds none of these.
+    """
+    if isinstance(batch, tuple | list) and batch:
+        batch = batch[0]
+    if isinstance(batch, Mapping):
+        for key in ("inputs", "pixel_values", "image", "x"):
+            if key in batch:
+                batch = batch[key]
+                break
+    if not isinstance(batch, Tensor):
+        raise TypeError(
+            "`data` must give batches that are a tensor, a tuple with the inputs first, or a "
+            f"mapping with 'inputs'. Got {type(batch).__name__}. Change its collate_fn."
+        )
+    return batch
+
+
+def contexts_of(batch: Any) -> Tensor:
+    """What a conditional prior depends on: the second of a tuple, or a mapping's "contexts".
+
+    Raises:
+        TypeError: The batch holds neither.
+    """
+    if isinstance(batch, tuple | list) and len(batch) > 1:
+        batch = batch[1]
+    elif isinstance(batch, Mapping):
+        batch = batch.get("contexts")
+    else:
+        batch = None
+    if not isinstance(batch, Tensor):
+        raise TypeError(
+            "`data` must give pairs of inputs and contexts to an iVAE. Got batches without "
+            "contexts. Use e.g. TensorDataset(inputs, contexts)."
+        )
+    return batch
+
+
+def first_inputs(data: DataLoader[Any], argument: str = "data") -> Tensor:
+    """Inputs of the first batch, drawn without touching torch's global generator.
+
+    Raises:
+        ValueError: The loader gives no batch at all.
+    """
+    state = torch.get_rng_state()
+    try:
+        for batch in data:
+            return inputs_of(batch)
+    finally:
+        torch.set_rng_state(state)
+    raise ValueError(
+        f"`{argument}` must hold at least one batch. Got an empty loader. "
+        "Check the folder, the split or `drop_last`."
+    )

@@ -1,0 +1,1 @@
+"""Every trust figure over a whole data set."""

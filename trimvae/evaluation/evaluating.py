@@ -1,0 +1,166 @@
+"""evaluate(): every trust figure over a data set of any length, in constant memory."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from attributions.checks import check_counts, check_mode, checked_predictor
+from attributions.codes import Code
+from attributions.methods.captum import Method
+from attributions.methods.paths import integrated_gradients
+from attributions.outputs import Explained, Task
+from attributions.predictors import Function, Predictor
+from attributions.randomness import undisturbed
+from trimvae.data.loading import Array, Data, inputs_of, loader
+from trimvae.evaluation.interventions import Interventions
+from trimvae.evaluation.result import Evaluation
+from trimvae.evaluation.totals import Totals
+from trimvae.explanation.arguments import check_inputs
+from trimvae.explanation.asking import FrozenCode, as_frozen
+from trimvae.explanation.baselines import NamedBaseline
+from trimvae.explanation.explaining import explain
+from trimvae.explanation.explanation import Explanation
+
+
+def evaluate(
+    code: Code,
+    predictor: Function,
+    data: Data,
+    *,
+    preprocess: Function | None = None,
+    explained: Explained = "centred_logit",
+    method: Method = integrated_gradients,
+    baselines: NamedBaseline = "prior_mean",
+    background: Array | None = None,
+    task: Task | None = None,
+    class_names: Sequence[str] | None = None,
+    latent_names: Sequence[str] | None = None,
+    batch_size: int = 256,
+    n_interventions: int = 256,
+    k: int = 3,
+    n_alpha: int = 200,
+    n_beta: int = 50,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure how far explanations through a code can be trusted.
+
+    Fidelity, completeness, sparsity and monotonicity over all examples, batch by batch. On the
+    first `n_interventions` also what has to decode many times: deletion and insertion between
+    random order (0) and greedy oracle (1); flip@k beside that of random latents; information
+    flow in nats with its control; agreement after one latent is replaced by another example's;
+    Captum's sensitivity and infidelity at radius 0.2; and the rank correlation with the (signed)
+    attributions of a re-initialised predictor, a sanity check: 0 is chance.
+
+    Neither code, predictor nor random generators are changed.
+
+    References:
+        Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019,
+        https://arxiv.org/abs/1901.09392
+        Adebayo et al.: Sanity Checks for Saliency Maps, 2018, https://arxiv.org/abs/1810.03292
+
+    Args:
+        code: A trained VAE for these inputs, or anything else with `encode` and `decode`.
+        predictor: The classifier or regressor that is explained: a module or function, inputs
+            `(batch, *event)` to outputs `(batch, classes)`, `(batch, 1)` or `(batch,)`. An
+            `attributions.Predictor` is used as it is: `preprocess`, `explained` and `task` are
+            then its own.
+        data: Inputs `(n, *event)` as a tensor, NumPy array or DataFrame, or a Dataset or
+            DataLoader of inputs (of a tuple the first).
+        preprocess: Between decoder and predictor: a resize, three channels, mean and deviation;
+            default: none.
+        explained: `"centred_logit"`, the logit minus the mean logit of the example; `"output"`,
+            the predictor's own output; or a `Contrast` of two classes.
+        method: Any attribution method: one of ours, a Captum class or instance, or a function
+            from the `Trim` to an instance.
+        baselines: Where attributions start: `"prior_mean"`, `"dataset_mean"`, `"class_mean"` or
+            `"posterior"`.
+        background: `(n, *event)`, inputs that baselines are computed from; all but
+            `"prior_mean"` need it.
+        task: `"classification"` or `"regression"`; default: `"regression"` for a single output,
+            else `"classification"`.
+        class_names: One per output (two for a binary logit: negative, positive); default: their
+            numbers.
+        latent_names: One per latent; default: the code's own, or `z0`, `z1` ...
+        batch_size: Examples explained at once, where `data` is no DataLoader.
+        n_interventions: Examples for the costly figures: the first ones.
+        k: Latents that may move for flip@k.
+        n_alpha: Values that the chosen latents take for information flow.
+        n_beta: Values that the other latents take for each of these.
+        seed: Of all that samples.
+
+    Returns:
+        The figures; those that do not apply (flips of a regression) are left out.
+
+    Raises:
+        TypeError: Inputs or outputs are not floating-point numbers, or `method` is none.
+        ValueError: `data` is empty, a count is below 1, inputs do not fit the code, or the
+            predictor's device, dtype or batch size is another, or its outputs are not finite or
+            change from call to call in eval mode.
+        RuntimeError: The predictor is not differentiable, or gradients are switched off by
+            `torch.inference_mode` (`torch.no_grad` does no harm).
+
+    Warns:
+        UserWarning: The predictor ends in a softmax.
+
+    Examples:
+        >>> from trimvae import VAE
+        >>> vae, predictor = VAE.dense((6,), latent_size=2), torch.nn.Linear(6, 3)
+        >>> evaluation = evaluate(vae, predictor, torch.randn(8, 6), n_alpha=5, n_beta=5)
+        >>> 0 <= evaluation.metrics["agreement"] <= 1
+        True
+    """
+    check_mode("evaluate")
+    check_counts(n_interventions=n_interventions, k=k, n_alpha=n_alpha, n_beta=n_beta)
+    frozen_code = as_frozen(code)
+    frozen_predictor: Predictor | None = None
+    totals, kept = Totals(), list[Explanation]()
+    # A DataLoader draws from the global generator as well.
+    with undisturbed(seed, torch.device("cpu")):
+        for inputs in _batches(frozen_code, data, batch_size):
+            if frozen_predictor is None:
+                frozen_predictor = checked_predictor(
+                    predictor, inputs[:8], preprocess=preprocess, explained=explained, task=task
+                )
+            explanation = explain(
+                frozen_code,
+                frozen_predictor,
+                inputs,
+                method=method,
+                baselines=baselines,
+                background=background,
+                seed=seed,
+                class_names=class_names,
+                latent_names=latent_names,
+            )
+            totals.add(explanation)
+            if sum(len(earlier.inputs) for earlier in kept) < n_interventions:
+                kept.append(explanation)
+    if not kept:
+        raise ValueError("`data` must hold at least one example. Got none. Pass more.")
+    metrics, by_class = totals.means()
+    asked = Interventions(kept, n_interventions, method=method, seed=seed)
+    with undisturbed(seed, asked.latents.device):
+        by_latent = asked.by_latent(n_alpha, n_beta)
+        metrics |= asked.metrics(k, n_alpha, n_beta)
+    settings = {
+        **kept[0].settings,
+        "examples": totals.count,
+        "intervention_examples": len(asked.latents),
+        "flow_samples": [n_alpha, n_beta],
+    }
+    return Evaluation(metrics=metrics, by_class=by_class, by_latent=by_latent, settings=settings)
+
+
+def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
+    """Inputs, checked and where the code is; those of arrays also in its precision."""
+    parameter = next(code.parameters(), None)
+    of_arrays = not isinstance(data, Tensor | Dataset | DataLoader)
+    for batch in loader(data, batch_size, shuffle=False):
+        inputs = inputs_of(batch)
+        if parameter is not None:
+            precise = of_arrays and inputs.is_floating_point()
+            inputs = inputs.to(parameter.device, parameter.dtype if precise else inputs.dtype)
+        check_inputs(code.original, inputs)
+        yield inputs

@@ -1,0 +1,215 @@
+"""Figures that move latents, decode and ask the predictor again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import captum.metrics
+import torch
+from torch import Tensor, nn
+
+from attributions.measures.fidelity import agreement
+from attributions.measures.information import Flow, information_flow
+from attributions.measures.interventions import (
+    curve_score,
+    deletion,
+    sufficiency,
+    traversal_monotonicity,
+)
+from attributions.measures.sanity import rank_correlation, reinitialised
+from attributions.methods.captum import Method, attribute
+from attributions.methods.paths import integrated_gradients
+from attributions.trim import Trim
+from trimvae.explanation.probing import Probing
+
+# Latents live on a scale of 1: a perturbation that a reader would call small.
+_RADIUS = 0.2
+
+# Beyond this, figures that move latents one by one are for the strongest latents alone.
+_MOST_LATENTS = 32
+
+# Examples that Captum's metrics are taken over.
+_CAPTUM_EXAMPLES = 32
+
+
+class Interventions:
+    """The examples whose latents are moved, and the predictor to ask.
+
+    Args:
+        kept: Explanations of consecutive batches, made alike.
+        count: Most examples.
+        method: What attributions are made by.
+        seed: Of all that samples.
+    """
+
+    def __init__(self, kept: Sequence[Probing], count: int, *, method: Method, seed: int) -> None:
+        first = kept[0]
+        self.trim, self.method = first.trim, method
+        self.latents = torch.cat([part.latents for part in kept])[:count]
+        self.target = torch.cat([part.target for part in kept])[:count]
+        self.attributions = torch.cat([part.target_attributions for part in kept])[:count]
+        self.start = first.baselines.mean(dim=0, keepdim=True)
+        if first.settings["baselines_per_example"]:
+            self.start = torch.cat([part.baselines for part in kept])[:count]
+        ends = torch.tensor([0.01, 0.99], device=self.latents.device, dtype=self.latents.dtype)
+        self.low, self.high = self.latents.quantile(ends, dim=0)
+        self.decides, self.has_prior = first.by_class, bool(first.deviations.any())
+        self.one_output = first.attributions.shape[1] == 1
+        self.latent_names = first.latent_names
+        self.generator = torch.Generator(device=self.latents.device).manual_seed(seed)
+
+    def metrics(self, k: int, n_alpha: int, n_beta: int) -> dict[str, float]:
+        """Every figure over all examples, after `by_latent`: both draw from one generator."""
+        found: dict[str, float] = {}
+        if self.latents.shape[1] <= _MOST_LATENTS:
+            found |= self._orders()
+            if self.decides:
+                found |= self._flips(min(k, self.latents.shape[1]))
+                found |= self._flow_of_best(n_alpha, n_beta)
+        return found | self._by_captum() | self._sanity()
+
+    def by_latent(self, n_alpha: int, n_beta: int) -> dict[str, dict[str, float]]:
+        """For each latent (the 32 strongest, of many) its size, and what moving it alone does."""
+        strength = self.attributions.abs().mean(dim=0)
+        with torch.no_grad():
+            outputs = self.trim(self.latents)
+        order = torch.randperm(
+            len(self.latents), generator=self.generator, device=self.latents.device
+        )
+        chosen = sorted(strength.argsort(descending=True)[:_MOST_LATENTS].tolist())
+        monotone = traversal_monotonicity(
+            self.trim, self.latents, self.target, self.low, self.high, chosen=chosen
+        )
+        rows: dict[str, dict[str, float]] = {}
+        for latent, monotone_ in zip(chosen, monotone, strict=True):
+            row = {
+                "attribution_size": strength[latent].item(),
+                "traversal_monotonicity": monotone_.item(),
+            }
+            if self.decides:
+                replaced = self.latents.clone()
+                replaced[:, latent] = self.latents[order, latent]
+                with torch.no_grad():
+                    kept = agreement(outputs, self.trim(replaced))
+                row["agreement_when_replaced"] = kept.item()
+                flow = self._flow([latent], n_alpha, n_beta)
+                row["information_flow"] = flow.information.item()
+                row["information_flow_control"] = flow.control.item()
+            rows[self.latent_names[latent]] = row
+        return rows
+
+    def _orders(self) -> dict[str, float]:
+        """Deletion and insertion of the latents in the order of their attributions."""
+        found = {}
+        for name in ("deletion", "insertion"):
+            curves = deletion(
+                self.trim,
+                self.latents,
+                self.attributions,
+                self.target,
+                self.start,
+                insertion=name == "insertion",
+                generator=self.generator,
+            )
+            found[f"{name}_score"] = curve_score(curves).item()
+        return found
+
+    def _flips(self, k: int) -> dict[str, float]:
+        """Decisions that the best latents flip, beside those that random ones flip."""
+        noise = torch.rand(self.latents.shape, generator=self.generator, device=self.latents.device)
+        best, random = (
+            sufficiency(self.trim, self.latents, scores, self.low, self.high, k=k)
+            for scores in (self.attributions, noise)
+        )
+        found = {}
+        for index in range(k):
+            found[f"flip_at_{index + 1}"] = best.rate[index].item()
+            found[f"flip_at_{index + 1}_random"] = random.rate[index].item()
+        return found | {"flip_distance": best.distance.median().item()}
+
+    def _flow_of_best(self, n_alpha: int, n_beta: int) -> dict[str, float]:
+        """The joint information flow of the two strongest latents."""
+        strongest = self.attributions.abs().mean(dim=0).argsort(descending=True)[:2].tolist()
+        flow = self._flow(strongest, n_alpha, n_beta)
+        return {
+            "information_flow_of_best_2": flow.information.item(),
+            "information_flow_control": flow.control.item(),
+        }
+
+    def _by_captum(self) -> dict[str, float]:
+        """Sensitivity-max and infidelity of the target's attributions (Yeh et al., 2019)."""
+        count = min(_CAPTUM_EXAMPLES, len(self.latents))
+        latents, target = self.latents[:count], self.target[:count]
+        start = self.start[:count] if len(self.start) > 1 else self.start
+
+        def explanation(points: Tensor, **_: Any) -> tuple[Tensor]:
+            points = points[0] if isinstance(points, tuple) else points
+            times = len(points) // count
+            starts = start.repeat_interleave(times, dim=0) if len(start) > 1 else start
+            targets = target.repeat_interleave(times)
+            return (self._attributed(self.trim, points, targets, starts),)
+
+        def perturbed(points: Tensor) -> tuple[Tensor, Tensor]:
+            points = points[0] if isinstance(points, tuple) else points
+            noise = _RADIUS * torch.randn_like(points)
+            return noise, points - noise
+
+        sensitivity = captum.metrics.sensitivity_max(
+            explanation, latents, perturb_radius=_RADIUS, n_perturb_samples=5
+        )
+        # Infidelity asks for a change of output per unit of movement, as gradients are; latents
+        # that hardly left the baseline have none.
+        movement = latents - start
+        slopes = self.attributions[:count] / movement.masked_fill(movement.abs() < 0.01, torch.inf)
+        infidelity = captum.metrics.infidelity(
+            self.trim,
+            perturbed,
+            latents,
+            slopes,
+            target=0 if self.one_output else target,
+            n_perturb_samples=10,
+        )
+        return {
+            "sensitivity": sensitivity.mean().item(),
+            "infidelity": infidelity.median().item(),
+        }
+
+    def _sanity(self) -> dict[str, float]:
+        """Rank correlation with the attributions of a re-initialised predictor."""
+        function = self.trim.predictor.function
+        if not (isinstance(function, nn.Module) and _can_be_reinitialised(function)):
+            return {}
+        generator = torch.Generator().manual_seed(self.generator.initial_seed())
+        twin = reinitialised(function, generator=generator)
+        trim = Trim(self.trim.predictor.like(twin), self.trim.decoder)
+        other = self._attributed(trim, self.latents, self.target, self.start)
+        # With signs: sizes of anything that multiplies by the latents are alike by chance.
+        correlation = rank_correlation(self.attributions, other)
+        return {"randomised_predictor_rank_correlation": correlation.nanmean().item()}
+
+    def _attributed(self, trim: Trim, latents: Tensor, target: Tensor, start: Tensor) -> Tensor:
+        options: dict[str, Any] = {}
+        if self.method is integrated_gradients:
+            options["n_steps"] = 32
+        scores = attribute(self.method, trim, latents, start, **options)
+        return scores[torch.arange(len(latents), device=latents.device), target]
+
+    def _flow(self, chosen: list[int], n_alpha: int, n_beta: int) -> Flow:
+        return information_flow(
+            self.trim,
+            self.latents.shape[1],
+            chosen,
+            n_alpha=n_alpha,
+            n_beta=n_beta,
+            prior=None if self.has_prior else self.latents,
+            device=self.latents.device,
+            dtype=self.latents.dtype,
+            generator=self.generator,
+        )
+
+
+def _can_be_reinitialised(module: nn.Module) -> bool:
+    """Whether all parameters belong to modules that know how to draw them anew."""
+    if callable(getattr(module, "reset_parameters", None)):
+        return True
+    own = any(True for _ in module.parameters(recurse=False))
+    return not own and all(map(_can_be_reinitialised, module.children()))

@@ -1,0 +1,152 @@
+"""What `explain` is given: arrays as tensors, names completed, and what cannot be refused."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from attributions.codes import Code
+from attributions.outputs import Contrast
+from attributions.predictors import Predictor
+from trimvae.data.loading import Array, as_tensor
+from trimvae.models.vae import VAE
+
+
+def as_inputs(inputs: Array, code: Code, argument: str = "inputs") -> Tensor:
+    """Return a detached copy of inputs; arrays go to the device and dtype of the code."""
+    tensor = as_tensor(inputs, argument).detach()
+    parameter = _parameter_of(code)
+    if isinstance(inputs, Tensor) or parameter is None or not tensor.is_floating_point():
+        return tensor.clone()
+    return tensor.to(parameter, copy=True)
+
+
+def check_inputs(code: Code, inputs: Tensor) -> None:
+    """Raise an error unless there are inputs, and they fit the code.
+
+    Raises:
+        TypeError: They are not floating-point numbers.
+        ValueError: There are none, some are NaN or infinite, or they do not fit the code.
+    """
+    if len(inputs) == 0:
+        raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
+    if isinstance(code, VAE):
+        code.check_inputs(inputs)
+    elif not inputs.is_floating_point() or not torch.isfinite(inputs).all():
+        raise ValueError(
+            "`inputs` must be finite floating-point numbers. Got "
+            + (f"{inputs.dtype}." if not inputs.is_floating_point() else "NaN or infinity.")
+            + " Convert or clean them."
+        )
+    parameter = _parameter_of(code)
+    if parameter is not None and (parameter.device, parameter.dtype) != (
+        inputs.device,
+        inputs.dtype,
+    ):
+        raise ValueError(
+            "`inputs` must be on the device and in the dtype of the code. Got inputs in "
+            f"{inputs.dtype} on {inputs.device} and a code in {parameter.dtype} on "
+            f"{parameter.device}. Move one of the two with .to(...)."
+        )
+
+
+def check_baselines(baselines: Tensor, latents: Tensor, *, distribution: bool) -> None:
+    """Raise a ValueError unless there is one row, or one for each example; or any, of a set."""
+    size = latents.shape[1]
+    if distribution and baselines.ndim == 2 and baselines.shape[1] == size and len(baselines):
+        return
+    if baselines.shape not in ((1, size), latents.shape):
+        raise ValueError(
+            f"`baselines` must have shape (1, {size}) or {tuple(latents.shape)}. "
+            f"Got {tuple(baselines.shape)}. Pass one row, or one per example."
+        )
+
+
+def check_finite(outputs: Tensor) -> None:
+    """Raise a ValueError that names the first examples without finite outputs."""
+    if not torch.isfinite(outputs).all():
+        rows = (~torch.isfinite(outputs)).any(dim=1).nonzero()[:3, 0].tolist()
+        raise ValueError(
+            "`predictor` must return finite outputs. Got NaN or infinity for the examples "
+            f"{rows}. Check its weights and the range of its inputs."
+        )
+
+
+def as_labels(labels: Array | None, inputs: Tensor) -> Tensor | None:
+    """Return labels as whole numbers beside the inputs.
+
+    Raises:
+        ValueError: They are not whole numbers, one for each input.
+    """
+    if labels is None:
+        return None
+    tensor = as_tensor(labels, "labels").detach()
+    if tensor.shape != (len(inputs),) or tensor.is_floating_point():
+        raise ValueError(
+            f"`labels` must be {len(inputs)} whole numbers, one per input. Got {tensor.dtype} of "
+            f"shape {tuple(tensor.shape)}. Pass class numbers."
+        )
+    return tensor.to(inputs.device, torch.long, copy=True)
+
+
+def check_names(argument: str, names: Sequence[str], count: int) -> None:
+    """Raise a ValueError unless there is one name for each of `count` things."""
+    if len(names) != count:
+        raise ValueError(
+            f"`{argument}` must have {count} entries. Got {len(names)}. Name each once."
+        )
+
+
+def class_names_of(
+    predictor: Predictor, outputs: int, names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Names of the classes; their numbers, where none are given.
+
+    Raises:
+        ValueError: There are more or fewer names than classes.
+    """
+    binary = outputs == 1 and predictor.task == "classification"
+    wanted = 2 if binary else outputs
+    if names is None:
+        return ("output",) if wanted == 1 else tuple(str(index) for index in range(wanted))
+    check_names("class_names", names, wanted)
+    return tuple(map(str, names))
+
+
+def latent_names_of(code: Code, latents: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the latents; the code's own or `z0`, `z1` ..., where none are given.
+
+    Raises:
+        ValueError: There are more or fewer names than latents.
+    """
+    names = names or getattr(code, "latent_names", None)
+    if names is None:
+        return tuple(f"z{index}" for index in range(latents))
+    check_names("latent_names", names, latents)
+    return tuple(map(str, names))
+
+
+def feature_names_of(inputs: Array, names: Sequence[str] | None) -> list[str] | None:
+    """Names of a table's columns, its own where none are given; None for other inputs."""
+    if names is None:
+        columns = getattr(inputs, "columns", None)
+        return None if columns is None else [str(column) for column in columns]
+    return [str(name) for name in names]
+
+
+def explained_name(predictor: Predictor, outputs: int, names: Sequence[str] | None) -> str:
+    """What the attributions add up to, in a word or two."""
+    explained = predictor.explained
+    if isinstance(explained, Contrast):
+        target, against = (names[i] if names else str(i) for i in explained)
+        return f"{target} rather than {against}"
+    if predictor.task == "regression":
+        return "output"
+    if outputs == 1:
+        return "logit"
+    return "centred logit" if explained == "centred_logit" else "output"
+
+
+def _parameter_of(code: Code) -> Tensor | None:
+    """One of the parameters of the code, to say where it is; None where it has none."""
+    return next(code.parameters(), None) if isinstance(code, nn.Module) else None

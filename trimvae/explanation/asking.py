@@ -1,0 +1,72 @@
+"""A code that is only asked: frozen, and handed copies, so that nothing of the caller's changes."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from attributions.checks import check_mode
+from attributions.codes import Block, Code
+from attributions.predictors import Function, Predictor, as_predictor
+from attributions.replicas import frozen
+
+
+class FrozenCode(nn.Module):
+    """A replica of a code in eval mode that never sees the caller's own tensors.
+
+    Encoder and decoder are given copies: one that works in place, or returns what it was given,
+    reaches neither the caller's inputs nor the tensors of an explanation.
+
+    Args:
+        code: Anything with `encode` and `decode`.
+
+    Examples:
+        >>> import torch
+        >>> from attributions.transforms import Fourier
+        >>> code, inputs = FrozenCode(Fourier((1, 8))), torch.randn(2, 1, 8)
+        >>> torch.allclose(code.decode(code.encode(inputs)), inputs, atol=1e-5)
+        True
+    """
+
+    def __init__(self, code: Code) -> None:
+        super().__init__()
+        # In a tuple: the caller's module is not a part of this one.
+        self._original = (code,)
+        self.code = frozen(code)
+
+    @property
+    def original(self) -> Code:
+        """The caller's own code."""
+        return self._original[0]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Named slices of the latents; none, where the code names none."""
+        return tuple(getattr(self.code, "blocks", None) or ())
+
+    def encode(self, inputs: Tensor, /) -> Any:
+        """Inputs `(batch, *event)` to latents `(batch, latents)`, or to a `Normal` over them."""
+        return self.code.encode(inputs.clone())
+
+    def decode(self, latents: Tensor, /) -> Tensor:
+        """Latents `(batch, latents)` to inputs `(batch, *event)`."""
+        return self.code.decode(latents.clone())
+
+
+def as_frozen(code: Code) -> FrozenCode:
+    """Return a `FrozenCode` as it is, and any other code frozen into one."""
+    return code if isinstance(code, FrozenCode) else FrozenCode(code)
+
+
+def asked(code: Code, predictor: Function, verb: str) -> tuple[FrozenCode, Predictor]:
+    """Freeze a code and a predictor for a question.
+
+    Args:
+        code: Anything with `encode` and `decode`.
+        predictor: A function, or a `Predictor`, which is used as it is.
+        verb: What is asked, for the error.
+
+    Raises:
+        RuntimeError: Gradients are switched off by `torch.inference_mode`.
+    """
+    check_mode(verb)
+    return as_frozen(code), as_predictor(predictor)

@@ -1,0 +1,233 @@
+"""explain(): from predictor, code and inputs to an Explanation."""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from torch import Tensor
+
+from attributions.checks import check_mode, checked_predictor
+from attributions.codes import Code, Decoder, blocks_of, with_noise_of
+from attributions.methods.captum import Method, name_of, takes_distribution
+from attributions.methods.paths import integrated_gradients
+from attributions.outputs import Contrast, Explained, Task, decisions
+from attributions.predictors import Function
+from attributions.trim import Trim
+from trimvae.data.loading import Array, as_tensor
+from trimvae.explanation.arguments import (
+    as_inputs,
+    as_labels,
+    check_baselines,
+    check_inputs,
+    class_names_of,
+    explained_name,
+    feature_names_of,
+    latent_names_of,
+)
+from trimvae.explanation.asking import as_frozen
+from trimvae.explanation.attributing import Path, Seen, attributed, ends, generator_of, seen_at
+from trimvae.explanation.baselines import NamedBaseline, baselines_named
+from trimvae.explanation.explanation import Explanation
+from trimvae.explanation.probing import Context
+
+
+def explain(
+    code: Code,
+    predictor: Function,
+    inputs: Array,
+    *,
+    preprocess: Function | None = None,
+    explained: Explained = "centred_logit",
+    residual: bool = False,
+    explain_noise: bool = False,
+    method: Method = integrated_gradients,
+    method_options: Mapping[str, Any] | None = None,
+    baselines: Array | NamedBaseline = "prior_mean",
+    background: Array | None = None,
+    n_steps: int | None = None,
+    tolerance: float = 0.01,
+    max_points: int = 256,
+    seed: int = 0,
+    task: Task | None = None,
+    labels: Array | None = None,
+    class_names: Sequence[str] | None = None,
+    latent_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+) -> Explanation:
+    """Explain a predictor's outputs at some inputs through the latents of a code.
+
+    By default, integrated gradients from the prior mean to the posterior mean, to every class
+    at once, with as many path points as completeness to 1 % needs. Neither code, predictor,
+    inputs nor random generators are changed, not even while another thread looks: both are asked
+    through frozen replicas, which are given copies.
+
+    Args:
+        code: A trained VAE for these inputs, or anything else with `encode` and `decode`, such
+            as a transform of `attributions.transforms`.
+        predictor: The classifier or regressor that is explained: a module or function, inputs
+            `(batch, *event)` to outputs `(batch, classes)`, `(batch, 1)` or `(batch,)`; also a
+            tuple, or a mapping or object with `logits`. An `attributions.Predictor` is used as it
+            is: `preprocess`, `explained` and `task` are then its own.
+        inputs: `(batch, *event)`, a tensor on the device and in the dtype of code and predictor,
+            a NumPy array or a DataFrame.
+        preprocess: Between decoder and predictor: a resize, three channels, mean and deviation;
+            default: none.
+        explained: `"centred_logit"`, the logit minus the mean logit of the example; `"output"`,
+            the predictor's own output; or a `Contrast` of two classes.
+        residual: Whether what the decoder leaves out is added back, held fixed. Then the
+            attributions end at the predictor's output at the inputs themselves.
+        explain_noise: Whether blocks of noise (an InfoGAN's) are explained as well. By default
+            they keep each example's own value along the path, and are attributed 0.
+        method: Any attribution method: one of ours (`integrated_gradients`, `expected_gradients`,
+            `exact_shapley`, `saliency`, `input_x_gradient`), a Captum class or instance, or a
+            function from the `Trim` to an instance.
+        method_options: Of the method, such as `{"n_samples": 200}` for `KernelShap`; default:
+            none.
+        baselines: Where attributions start: `(1, latents)` or `(batch, latents)`, or a name.
+            `"prior_mean"` is what the prior expects; `"dataset_mean"` the mean code of the
+            background; `"class_mean"` the mean code of the background examples that are predicted
+            as the example itself is; `"posterior"` a draw from the posterior of a random
+            background example. Methods that compare with a distribution take `(n, latents)`.
+        background: `(n, *event)`, inputs that named baselines are computed from; all but
+            `"prior_mean"` need it.
+        n_steps: Path points, of methods that have a path; default: as many as `tolerance` needs
+            for integrated gradients, as many as another method takes by default.
+        tolerance: Completeness error allowed where `n_steps` is None, relative to the change of
+            the output.
+        max_points: Most path points decoded at once; bounds the memory.
+        seed: Of methods and baselines that sample.
+        task: `"classification"` or `"regression"`; default: `"regression"` for a single output,
+            else `"classification"`. Say `"classification"` for a single binary logit.
+        labels: `(batch,)`, the true classes, to tell right from wrong; nothing else uses them.
+        class_names: One per output (two for a binary logit: negative, positive); default: their
+            numbers.
+        latent_names: One per latent; default: the code's own, or `z0`, `z1` ...
+        feature_names: Columns of a table, for its figures; default: those of a DataFrame.
+
+    Returns:
+        The explanation.
+
+    Raises:
+        TypeError: Inputs or outputs are not floating-point numbers, or `method` is none or does
+            not know an option.
+        ValueError: Inputs do not fit the code; the predictor's device, dtype or batch size is
+            another, or its outputs are not finite or change from call to call in eval mode; or
+            another argument is out of range.
+        RuntimeError: The predictor is not differentiable, or gradients are switched off by
+            `torch.inference_mode` (`torch.no_grad` does no harm).
+
+    Warns:
+        UserWarning: The predictor ends in a softmax, or some examples miss `tolerance`.
+
+    Examples:
+        >>> import torch
+        >>> from trimvae import VAE
+        >>> vae, predictor = VAE.dense((6,), latent_size=2), torch.nn.Linear(6, 3)
+        >>> explanation = explain(vae, predictor, torch.randn(4, 6))
+        >>> explanation.attributions.shape == (4, 3, 2)
+        True
+    """
+    check_mode("explain")
+    frozen_code = as_frozen(code)
+    own = frozen_code.original
+    points = as_inputs(inputs, own)
+    check_inputs(own, points)
+    frozen_predictor = checked_predictor(
+        predictor, points[:8], preprocess=preprocess, explained=explained, task=task
+    )
+    context, distribution = Context(frozen_code, frozen_predictor), takes_distribution(method)
+    seen = seen_at(context, points)
+    shown_classes = class_names_of(frozen_predictor, seen.outputs.shape[1], class_names)
+    shown_latents = latent_names_of(own, seen.latents.shape[1], latent_names)
+    known_labels = as_labels(labels, points)
+    starts = _starts(context, seen, baselines, background, distribution=distribution, seed=seed)
+    if not explain_noise and not distribution:
+        starts = with_noise_of(frozen_code, starts, seen.latents)
+    trim = Trim(frozen_predictor, Decoder(frozen_code))
+    path = Path(seen.latents, starts, trim.residual(points, seen.latents) if residual else None)
+    found = attributed(
+        trim,
+        path,
+        method,
+        method_options or {},
+        n_steps=n_steps,
+        tolerance=tolerance,
+        max_points=max_points,
+        seed=seed,
+    )
+    return Explanation(
+        inputs=points,
+        **seen._asdict(),
+        **ends(trim, path, seen, distribution=distribution)._asdict(),
+        baselines=starts,
+        attributions=found.attributions,
+        total_variation=found.total_variation,
+        labels=known_labels,
+        class_names=shown_classes,
+        latent_names=shown_latents,
+        settings={
+            **_settings_of(context, seen, class_names),
+            "residual": residual,
+            "baselines_per_example": not distribution and len(starts) == len(points) > 1,
+            "method": name_of(method),
+            "n_steps": found.n_steps,
+            "seed": seed,
+            "feature_names": feature_names_of(inputs, feature_names),
+        },
+        _context=context,
+    )
+
+
+def _starts(
+    context: Context,
+    seen: Seen,
+    baselines: Array | NamedBaseline,
+    background: Array | None,
+    *,
+    distribution: bool,
+    seed: int,
+) -> Tensor:
+    """Where attributions start: `(1, latents)`, `(batch, latents)` or the rows of a set."""
+    if isinstance(baselines, str):
+        starts = baselines_named(
+            cast("NamedBaseline", baselines),
+            context.code,
+            seen.latents,
+            decisions(seen.outputs),
+            predictor=context.predictor,
+            background=None
+            if background is None
+            else as_inputs(background, context.code.original, "background"),
+            distribution=distribution,
+            generator=generator_of(seen.latents, seed),
+        )
+    else:
+        starts = as_tensor(baselines, "baselines").detach().to(seen.latents, copy=True)
+    check_baselines(starts, seen.latents, distribution=distribution)
+    return starts
+
+
+def _settings_of(context: Context, seen: Seen, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """What is said of code and predictor, as plain values."""
+    code, predictor = context
+    explained = predictor.explained
+    contrast = list(explained) if isinstance(explained, Contrast) else None
+    return {
+        "task": predictor.task,
+        "explained_name": explained_name(predictor, seen.outputs.shape[1], class_names),
+        "explained": None if contrast else explained,
+        "contrast": contrast,
+        "probabilities": predictor.probabilities,
+        "blocks": [list(block) for block in blocks_of(code, seen.latents.shape[1])],
+        "training": getattr(code.original, "trained_with", None),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the figures."""
+    names = ("trimvae", "torch", "captum", "numpy", "lightning")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }

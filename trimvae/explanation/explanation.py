@@ -1,0 +1,300 @@
+"""Explanation: everything one would want to know, in one object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from attributions.codes import Code
+from attributions.predictors import Function, Predictor
+from trimvae import figures
+from trimvae.evaluation.result import Evaluation
+from trimvae.explanation.arguments import check_names
+from trimvae.explanation.asking import as_frozen
+from trimvae.explanation.comparison import Comparison, compare
+from trimvae.explanation.probing import Context, Probing
+from trimvae.explanation.trust import Weighed
+from trimvae.report.notebook import notebook_card
+from trimvae.report.page import write_report
+from trimvae.storage import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation(Probing):
+    """What a predictor uses of each example, in latents, and how far to trust it.
+
+    Made by `explain`, in layers: `Evidence` holds the tensors and chooses among the examples,
+    `Usage` adds up which latents are used, `Weighed` says how far to trust it, and `Probing` asks
+    code and predictor again. Here it is compared, drawn and kept.
+    """
+
+    def compare(self, other: Weighed) -> Comparison:
+        """Compare with another explanation of the same inputs.
+
+        Latents are matched by |correlation| over the examples (Hungarian), so that two predictors
+        and one code, two codes, or one code before and after training can be compared.
+
+        Args:
+            other: Of the same inputs.
+
+        Returns:
+            Trust figures side by side, matched latents and whether both are used alike.
+
+        Raises:
+            ValueError: The inputs are not the same, or fewer than two.
+        """
+        return compare(self, other)
+
+    def _repr_html_(self) -> str:
+        """Summary and heatmap, for notebooks."""
+        return notebook_card(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Metrics, warnings, names and settings: plain values, ready for JSON."""
+        return {
+            "metrics": self.metrics,
+            "warnings": list(self.warnings),
+            "class_names": list(self.class_names),
+            "latent_names": list(self.latent_names),
+            "settings": self.settings,
+        }
+
+    def to_frame(self, *, all_classes: bool = False) -> "pd.DataFrame":
+        """One row per example and latent (and class): its value and attribution.
+
+        Args:
+            all_classes: All explained outputs instead of the predicted class alone.
+
+        Returns:
+            Columns `example`, `predicted`, `explained`, `latent`, `value` and `attribution`.
+        """
+        import pandas as pd
+
+        examples, classes, latents = self.attributions.shape
+        shape = (examples, classes if all_classes else 1, latents)
+        indices = torch.meshgrid(*map(torch.arange, shape), indexing="ij")
+        example, column, latent = (index.flatten() for index in indices)
+        if not all_classes:
+            column = self.target.cpu()[example]
+        predicted = self.predicted.cpu()[example]
+        names = self.explained_names
+        return pd.DataFrame(
+            {
+                "example": example.numpy(),
+                "predicted": [self.class_names[index] for index in predicted.tolist()],
+                "explained": [names[index] for index in column.tolist()],
+                "latent": [self.latent_names[index] for index in latent.tolist()],
+                "value": self.latents.cpu()[example, latent].numpy(),
+                "attribution": self.attributions.cpu()[example, column, latent].numpy(),
+            }
+        )
+
+    def plot(self, **options: Any) -> "Figure":
+        """Draw classes x latents: mean attribution over the examples predicted as each class.
+
+        Beside each row the effective latents and, as the reference to read it by, the agreement of
+        the class' re-encoded examples.
+
+        Args:
+            **options: Of `attributions.plot_heatmap`, such as `title`, `limit`, `max_classes` and
+                `ax`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_classes(self, **options)
+
+    def plot_blocks(self, **options: Any) -> "Figure":
+        """Draw classes x blocks: mean attribution of each block to each predicted class.
+
+        Args:
+            **options: Of `attributions.plot_heatmap`, such as `title`, `limit`, `max_classes` and
+                `ax`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_blocks(self, **options)
+
+    def plot_waterfall(self, example: int = 0, **options: Any) -> "Axes":
+        """Draw where one output comes from: from the baseline, latent by latent, to the input.
+
+        Args:
+            example: Index into the batch.
+            **options: `n_latents`, bars of their own; `ax`.
+
+        Returns:
+            The axes; `.figure` is the figure.
+        """
+        return figures.plot_waterfall(self, example, **options)
+
+    def plot_traversals(self, example: int = 0, **options: Any) -> "Figure":
+        """Draw the strongest latents of one example moved, with what the predictor says.
+
+        Args:
+            example: Index into the batch.
+            **options: `n_latents`, rows; `frames`, pictures per row; `fig`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_traversals(self, example, **options)
+
+    def plot_pixels(self, example: int = 0, **options: Any) -> "Figure":
+        """Draw where in one input the attributions of its strongest latents act.
+
+        Args:
+            example: Index into the batch.
+            **options: `latents` or `n_latents`; `overlay`; `outlier_perc`; `fig`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_pixels(self, example, **options)
+
+    def plot_counterfactual(self, example: int = 0, **options: Any) -> "Figure":
+        """Draw one input, the smallest latent change that flips its decision, and the difference.
+
+        Args:
+            example: Index into the batch.
+            **options: Those of `counterfactuals`, such as `target` and `method`; `fig`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_counterfactual(self, example, **options)
+
+    def plot_attributes(self, target: int | str, **options: Any) -> "Figure":
+        """Draw which latents, in which direction, turn inputs into a class (AttFind).
+
+        Args:
+            target: The class, by name or number.
+            **options: `k`, most attributes; `examples` of each; `fig`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_attributes(self, target, **options)
+
+    def plot_trust(self, evaluation: Evaluation | None = None, **options: Any) -> "Figure":
+        """Draw fidelity, completeness, latent share and monotonicity beside their bounds.
+
+        Args:
+            evaluation: Of the same code and predictor, from `evaluate`: adds what moving latents
+                shows.
+            **options: `fig`.
+
+        Returns:
+            The figure.
+        """
+        return figures.plot_trust(self, evaluation, **options)
+
+    def animate(self, path: str | Path, example: int = 0, **options: Any) -> Path:
+        """Write one latent's way there and back as GIF, or as MP4 where ffmpeg is installed.
+
+        Args:
+            path: Ends in `.gif` or `.mp4`.
+            example: Index into the batch.
+            **options: `latent`; `frames`, values from end to end; `fps`.
+
+        Returns:
+            The path.
+        """
+        return figures.animate(self, path, example, **options)
+
+    def to_html(self, path: str | Path, **options: Any) -> Path:
+        """Write one self-contained HTML page with sliders: overview, latents, classes, examples.
+
+        Args:
+            path: The file; written whole or not at all.
+            **options: `title`; `evaluation`, whose figures are added; `max_examples`;
+                `n_latents`; `frames`, values of each slider; `max_pixels`, longest side of the
+                sliders' pictures.
+
+        Returns:
+            The path.
+        """
+        return write_report(self, path, **options)
+
+    def rename(
+        self, *, classes: Sequence[str] | None = None, latents: Sequence[str] | None = None
+    ) -> Self:
+        """Return the same explanation with other names.
+
+        Args:
+            classes: Of the classes; default: as they are.
+            latents: Of the latents; default: as they are.
+
+        Raises:
+            ValueError: There are more or fewer names than classes or latents.
+        """
+        class_names = self.class_names if classes is None else tuple(classes)
+        latent_names = self.latent_names if latents is None else tuple(latents)
+        check_names("classes", class_names, len(self.class_names))
+        check_names("latents", latent_names, len(self.latent_names))
+        return replace(self, class_names=class_names, latent_names=latent_names)
+
+    def save(self, path: str | Path) -> None:
+        """Write tensors, names and settings to one safetensors file, whole or not at all.
+
+        Args:
+            path: The file; code and predictor are not in it.
+        """
+        texts = {
+            "class_names": self.class_names,
+            "latent_names": self.latent_names,
+            "settings": self.settings,
+        }
+        write_tensors(path, self.tensors(), "Explanation", texts)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        code: Code | None = None,
+        predictor: Function | None = None,
+        preprocess: Function | None = None,
+    ) -> Self:
+        """Read an explanation that `save` wrote; no code of the file is executed.
+
+        Args:
+            path: The file.
+            code: The code that it was made with, to ask anew; default: nothing can be asked.
+            predictor: The predictor that it was made with, likewise; an `attributions.Predictor`
+                is used as it is.
+            preprocess: Between decoder and predictor; default: none.
+
+        Returns:
+            The explanation.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is truncated or not ours.
+        """
+        tensors, texts = read_tensors(path, "Explanation")
+        held: dict[str, Any] = dict(tensors)
+        loaded = cls(
+            **held,
+            class_names=tuple(texts["class_names"]),
+            latent_names=tuple(texts["latent_names"]),
+            settings=texts["settings"],
+        )
+        if code is None or predictor is None:
+            return loaded
+        if not isinstance(predictor, Predictor):
+            predictor = Predictor(
+                predictor,
+                preprocess=preprocess,
+                explained=loaded.explained,
+                probabilities=loaded.settings["probabilities"],
+                task=loaded.task,
+            )
+        return replace(loaded, _context=Context(as_frozen(code), predictor))

@@ -1,0 +1,136 @@
+"""The figures and warnings that stand beside every explanation."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from attributions.measures.fidelity import agreement, completeness_error, prediction_kl
+from attributions.measures.simplicity import latents_for_share, monotonicity
+from trimvae.explanation.usage import Usage
+
+# Bounds below which a reader is warned.
+LEAST_AGREEMENT = 0.9
+
+LEAST_LATENT_SHARE = 0.5
+
+MOST_COMPLETENESS_ERROR = 0.0101  # a tolerance of 1 %, reached
+
+LEAST_MONOTONICITY = 0.8
+
+_MOST_LEFT_OUT = 1e-3  # share of the inputs' variance that a transform may leave out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed(Usage):
+    """Evidence with the figures that say how far to trust it."""
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Trust figures over all examples; fidelity and completeness first.
+
+        `agreement` and `prediction_kl` (nats; mean squared error for a regression) compare the
+        predictor at reconstructions and inputs, `reconstruction_error` is the squared error per
+        example, `effective_latents`, `latents_for_90_percent`, `latent_share` and
+        `monotonicity` describe the attributions to the predicted class.
+        """
+        return _trust_figures(self)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before believing the figures, in plain language."""
+        found = (
+            _of_nothing(self),
+            _of_agreement(self),
+            _of_residual(self),
+            _of_variance(self),
+            _of_completeness(self),
+        )
+        return tuple(text for text in found if text)
+
+    def summary(self) -> str:
+        """Trust figures, warnings and the latents that matter most, as text."""
+        lines = [f"{len(self.inputs)} examples, {len(self.latent_names)} latents"]
+        lines += [f"  {name:<24}{value:.4g}" for name, value in self.metrics.items()]
+        used = [f"{use.name} ({use.share:.0%})" for use in self.top(3)]
+        lines.append("most used latents: " + ", ".join(used))
+        lines += [f"warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+
+def _trust_figures(usage: Usage) -> dict[str, float]:
+    outputs, reencoded = usage.outputs, usage.reencoded_outputs
+    regression = usage.task == "regression"
+    change = usage.explained_at - usage.explained_at_baseline
+    error = (usage.reconstructions - usage.inputs).pow(2).flatten(1).sum(dim=1).mean()
+    scores = usage.target_attributions
+    figures = {
+        "agreement": agreement(outputs, reencoded, regression=regression),
+        "prediction_kl": (reencoded - outputs).pow(2).mean()
+        if regression
+        else prediction_kl(outputs, reencoded),
+        "reconstruction_error": error,
+        "completeness_error": completeness_error(usage.attributions, change),
+        "effective_latents": usage.effective_latents.nanmean(),
+        "latents_for_90_percent": latents_for_share(scores).double().mean(),
+        "latent_share": usage.latent_share.mean(),
+    }
+    if usage.total_variation is not None:
+        figures["monotonicity"] = monotonicity(scores, usage.of_target(usage.total_variation))
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _of_nothing(weighed: Weighed) -> str:
+    if bool(weighed.target_attributions.any(dim=1).all()):
+        return ""
+    return (
+        "Some examples have no attribution at all: the predictor does not respond to any latent "
+        "there, so sparsity means nothing."
+    )
+
+
+def _of_agreement(weighed: Weighed) -> str:
+    agreed = weighed.metrics["agreement"]
+    if not agreed < LEAST_AGREEMENT:
+        return ""
+    if weighed.task == "regression":
+        return (
+            f"Only {agreed:.0%} of the variance of the outputs survives encoding and decoding. "
+            "Train with a larger prediction_weight or more latents."
+        )
+    return (
+        f"The re-encoded prediction disagrees for {1 - agreed:.0%} of the examples: the code "
+        "loses what the predictor looks at. Train with a larger prediction_weight or more latents."
+    )
+
+
+def _of_residual(weighed: Weighed) -> str:
+    share = weighed.metrics["latent_share"]
+    if not share < LEAST_LATENT_SHARE:
+        return ""
+    return f"{1 - share:.0%} of the evidence is in the residual, which the latents do not explain."
+
+
+def _of_variance(weighed: Weighed) -> str:
+    """Of a code without posterior (a transform) that leaves something out."""
+    inputs = weighed.inputs
+    if weighed.settings["residual"] or bool(weighed.deviations.any()) or len(inputs) < 2:
+        return ""
+    spread = (inputs - inputs.mean(dim=0)).pow(2).flatten(1).sum(dim=1).mean()
+    left = weighed.metrics["reconstruction_error"] / max(float(spread), 1e-12)
+    if not left > _MOST_LEFT_OUT:
+        return ""
+    return (
+        f"The code leaves out {left:.1%} of the inputs' variance: explain with residual=True, "
+        "which adds it back."
+    )
+
+
+def _of_completeness(weighed: Weighed) -> str:
+    error, method = weighed.metrics["completeness_error"], weighed.settings["method"]
+    if error <= MOST_COMPLETENESS_ERROR:
+        return ""
+    remedy = (
+        "raise n_steps."
+        if method in ("integrated_gradients", "IntegratedGradients")
+        else f"{method} ranks latents here, its sizes are no shares."
+    )
+    return f"Attributions miss the change of output by {error:.1%}: {remedy}"

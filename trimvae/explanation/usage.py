@@ -1,0 +1,130 @@
+"""Attributions added up: which latents a predictor uses, how much, and for which class."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from attributions.checks import check_counts
+from attributions.measures.simplicity import participation_ratio
+from trimvae.explanation.evidence import Evidence
+
+
+class LatentUse(NamedTuple):
+    """How a predictor uses one latent."""
+
+    latent: int
+    name: str
+    share: float
+    """Of the absolute attribution to predicted classes."""
+    speaks_for: tuple[str, float]
+    """The explained output that high values raise most, by how much per unit."""
+    speaks_against: tuple[str, float]
+    """That which they lower most (raise least)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage(Evidence):
+    """Evidence, and what the predictor uses by it."""
+
+    @cached_property
+    def effective_latents(self) -> Tensor:
+        """`(batch,)`, participation ratio of the attributions to the predicted class."""
+        return participation_ratio(self.target_attributions)
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """`(latents,)`, each latent's share of the absolute attribution to predicted classes."""
+        return _shares(self.target_attributions)
+
+    @cached_property
+    def by_block(self) -> Tensor:
+        """`(batch, classes, blocks)`, attributions added up over each block."""
+        parts = [self.attributions[..., b.start : b.stop].sum(dim=2) for b in self.blocks]
+        return torch.stack(parts, dim=2)
+
+    @cached_property
+    def block_shares(self) -> Tensor:
+        """`(blocks,)`, each block's share of the absolute attribution to predicted classes."""
+        return _shares(self.of_target(self.by_block))
+
+    @cached_property
+    def by_predicted_class(self) -> tuple[Tensor, Tensor]:
+        """Means over the examples predicted as each class (NaN where there is none).
+
+        Returns:
+            Attributions to that class `(rows, latents)` and effective latents `(rows,)`. A single
+            binary logit has two rows, negative and positive; a regression or contrast one.
+        """
+        attributions = self.mean_by_class(self.target_attributions)
+        effective = [self.effective_latents[mask].nanmean() for mask in self._members()]
+        return attributions, torch.stack(effective)
+
+    @cached_property
+    def agreement_by_class(self) -> Tensor | None:
+        """`(rows,)`, share of each predicted class that keeps its decision re-encoded.
+
+        None for a regression or a contrast.
+        """
+        return self.mean_by_class((~self.disagrees).double()) if self.by_class else None
+
+    @cached_property
+    def slopes(self) -> Tensor:
+        """`(classes, latents)`, attribution per unit that a latent is above its baseline.
+
+        The least-squares slope over the examples: positive where high values speak for the class.
+        """
+        moved = (self.latents - self.starts).unsqueeze(1)
+        return (self.attributions * moved).sum(dim=0) / moved.pow(2).sum(dim=0).clamp_min(1e-12)
+
+    def mean_by_class(self, values: Tensor) -> Tensor:
+        """Mean of `(batch, ...)` over each predicted class, `(rows, ...)`; NaN over none."""
+        return torch.stack([values[mask].mean(dim=0) for mask in self._members()])
+
+    def top(self, k: int = 5) -> list[LatentUse]:
+        """Return the most used latents, and the classes that high values speak for and against.
+
+        Args:
+            k: How many.
+
+        Returns:
+            Latents, the most used first; fewer than `k` where there are fewer.
+
+        Raises:
+            ValueError: `k` is below 1.
+        """
+        check_counts(k=k)
+        return [
+            self._use_of(latent) for latent in self.shares.argsort(descending=True)[:k].tolist()
+        ]
+
+    def strongest(self, example: int, count: int) -> list[int]:
+        """Latents of largest absolute attribution to an example's predicted class."""
+        scores = self.target_attributions[example].abs()
+        found: list[int] = scores.argsort(descending=True)[:count].tolist()
+        return found
+
+    def _use_of(self, latent: int) -> LatentUse:
+        slopes, names = self.slopes[:, latent], self.explained_names
+        most, least = int(slopes.argmax()), int(slopes.argmin())
+        return LatentUse(
+            latent,
+            self.latent_names[latent],
+            float(self.shares[latent]),
+            (names[most], float(slopes[most])),
+            (names[least], float(slopes[least])),
+        )
+
+    def _members(self) -> list[Tensor]:
+        """Of each row of a heatmap, which examples belong to it: `(batch,)` each."""
+        if not self.by_class:
+            return [torch.ones_like(self.predicted, dtype=torch.bool)]
+        return [self.predicted == index for index in range(len(self.class_names))]
+
+
+def _shares(attributions: Tensor) -> Tensor:
+    """Each column's share of the absolute attributions `(batch, columns)`."""
+    strength = attributions.abs().mean(dim=0)
+    return strength / strength.sum().clamp_min(torch.finfo(strength.dtype).tiny)

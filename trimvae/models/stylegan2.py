@@ -1,0 +1,216 @@
+"""StyleGAN2: one latent vector for each scale of the image. Written from the papers' equations."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attributions.codes import Block
+from trimvae.models.generative import GenerativeCode, Terms, Update, gradient_penalty, nonsaturating
+from trimvae.models.inversion import invert
+from trimvae.models.recipe import Recipe
+from trimvae.models.styles import Discriminator, Mapping, Style, Synthesis
+
+
+class StyleGAN2(GenerativeCode):
+    r"""A style-based generator, explained by scale.
+
+    In W+ the flat latents hold one vector for each layer, a block with its resolution: which
+    *scale* of the image the classifier uses. Trained with non-saturating losses, lazy R1 and path
+    length, style mixing and averaged weights, which draw in eval mode. Explain in W or W+, never at
+    the noise.
+
+    References:
+        Karras, Laine, Aila: A Style-Based Generator Architecture for GANs, 2019,
+        https://arxiv.org/abs/1812.04948
+        Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, 2020,
+        https://arxiv.org/abs/1912.04958
+
+    Args:
+        image_shape: `(channels, height, width)`; drawn on a square whose side is a power of 2, of
+            which the middle is taken.
+        w_dim: Length of a latent vector.
+        channels: Width of every layer.
+        mapping_layers: Of the mapping network.
+        space: `"w+"`, a block for each layer, or `"w"`, one vector for all.
+        style: `"modulation"`, or `"adain"` for the first StyleGAN's.
+        r1_weight: $\gamma$ of the gradient penalty, every 16 batches.
+        path_weight: Weight of the path-length regulariser, every 8 batches.
+        mixing: Share of images drawn with two styles in training.
+        inversion_steps: Of `encode`.
+
+    Raises:
+        ValueError: The image is too small, or a word is unknown.
+
+    Examples:
+        >>> model = StyleGAN2((1, 8, 8), w_dim=4, channels=4).eval()
+        >>> model.decode(model.draw(3)).shape == (3, 1, 8, 8)
+        True
+    """
+
+    # Nothing encodes real images in training, so that they cannot be drawn again.
+    recipe: ClassVar[Recipe] = GenerativeCode.recipe._replace(prediction_weight=0.0)
+    r1_every, path_every = 16, 8
+    w_avg: Tensor
+    path_average: Tensor
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        *,
+        w_dim: int = 64,
+        channels: int = 32,
+        mapping_layers: int = 4,
+        space: Literal["w", "w+"] = "w+",
+        style: Style = "modulation",
+        r1_weight: float = 1.0,
+        path_weight: float = 2.0,
+        mixing: float = 0.9,
+        inversion_steps: int = 300,
+    ) -> None:
+        side = 2 ** math.ceil(math.log2(max(image_shape[1:])))
+        if side < 8:
+            raise ValueError(
+                f"`image_shape` must have sides of 5 pixels or more. Got {tuple(image_shape)}. "
+                "Enlarge the images."
+            )
+        if space not in ("w", "w+") or style not in ("modulation", "adain"):
+            raise ValueError(
+                "`space` must be 'w' or 'w+' and `style` 'modulation' or 'adain'. Got "
+                f"{space!r} and {style!r}. Use the defaults."
+            )
+        num_ws = 2 * int(math.log2(side)) - 2
+        super().__init__(image_shape, w_dim * (num_ws if space == "w+" else 1))
+        self.configuration: dict[str, Any] = {
+            "image_shape": list(image_shape),
+            "w_dim": w_dim,
+            "channels": channels,
+            "mapping_layers": mapping_layers,
+            "space": space,
+            "style": style,
+            "r1_weight": r1_weight,
+            "path_weight": path_weight,
+            "mixing": mixing,
+            "inversion_steps": inversion_steps,
+        }
+        self.w_dim, self.num_ws, self.space = w_dim, num_ws, space
+        self.r1_weight, self.path_weight, self.mixing = r1_weight, path_weight, mixing
+        self.inversion_steps = inversion_steps
+        self.mapping = Mapping(w_dim, mapping_layers)
+        self.side = side
+        whole = (image_shape[0], side, side)
+        self.synthesis = Synthesis(whole, w_dim, channels, style)
+        self.discriminator = Discriminator(whole, channels)
+        self.averaged = copy.deepcopy(nn.ModuleList([self.mapping, self.synthesis]))
+        self.averaged.requires_grad_(False)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("path_average", torch.zeros(()))
+        self.blocks: tuple[Block, ...] = (Block("w", 0, w_dim),)
+        if space == "w+":
+            levels = [4 * 2 ** ((layer + 1) // 2) for layer in range(num_ws - 1)] + [side]
+            self.blocks = tuple(
+                Block(
+                    f"layer {layer} ({level} px)", layer * w_dim, (layer + 1) * w_dim, level=level
+                )
+                for layer, level in enumerate(levels)
+            )
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Flat latents to images, about [0, 1], unclamped; averaged weights draw in eval mode."""
+        points = latents.view(len(latents), -1, self.w_dim)
+        if self.space == "w":
+            points = points.expand(-1, self.num_ws, -1)
+        synthesis = self.synthesis if self.training else self.averaged[1]
+        _, height, width = self.image_shape
+        top, left = (self.side - height) // 2, (self.side - width) // 2
+        images: Tensor = synthesis(points)[..., top : top + height, left : left + width]
+        return (images + 1) / 2
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Latents that draw the inputs, by optimisation from the average."""
+        start = self.baseline(1).to(inputs)
+        return invert(self.decode, inputs, start, n_steps=self.inversion_steps).latents
+
+    def draw(
+        self, n: int, generator: torch.Generator | None = None, *, truncation: float = 1.0
+    ) -> Tensor:
+        """Latents of `n` draws of noise, drawn towards the average by `truncation` below 1."""
+        noise = torch.randn((n, self.w_dim), generator=generator, device=self.device_of)
+        latents: Tensor = (self.mapping if self.training else self.averaged[0])(noise)
+        latents = self.w_avg + truncation * (latents - self.w_avg)
+        return latents.repeat(1, self.latent_size // self.w_dim)
+
+    def baseline(self, n: int = 1) -> Tensor:
+        """The average latent in every layer, `(n, latent_size)`."""
+        return self.w_avg.repeat(n, self.latent_size // self.w_dim)
+
+    def after_batch(self) -> None:
+        """Keep the averages of weights and latents."""
+        with torch.no_grad():
+            live = nn.ModuleList([self.mapping, self.synthesis]).parameters()
+            for mean, parameter in zip(self.averaged.parameters(), live, strict=True):
+                mean.lerp_(parameter, 0.005)
+
+    def updates(self) -> Sequence[Update]:
+        """Discriminator with its penalty, generator with its regulariser, each on one Adam."""
+        rate, betas = 2e-3, (0.0, 0.99)
+        judge, maker = (self.discriminator,), (self.mapping, self.synthesis)
+        return (
+            Update("discriminator", judge, self._discriminate, rate, betas),
+            Update("r1", judge, self._penalise, rate, betas, self.r1_every, shares="discriminator"),
+            Update("generator", maker, self._generate, rate, betas, explains=True),
+            Update(
+                "path", maker, self._path_length, rate, betas, self.path_every, shares="generator"
+            ),
+        )
+
+    def mixed(self, n: int, generator: torch.Generator) -> Tensor:
+        """Latents `(n, num_ws, w_dim)`, some with a second style from a random layer on."""
+        device = self.device_of
+        noise = torch.randn((2, n, self.w_dim), generator=generator, device=device)
+        first, second = self.mapping(noise[0]), self.mapping(noise[1])
+        with torch.no_grad():
+            self.w_avg.lerp_(first.mean(dim=0).to(self.w_avg), 0.005)
+        cut = torch.randint(1, self.num_ws, (n, 1), generator=generator, device=device)
+        keep = torch.rand((n, 1), generator=generator, device=device) >= self.mixing
+        from_first = (torch.arange(self.num_ws, device=device) < cut) | keep
+        return torch.where(from_first.unsqueeze(2), first.unsqueeze(1), second.unsqueeze(1))
+
+    def _real(self, inputs: Tensor) -> Tensor:
+        """Images in [0, 1], padded with 0 to a side that doubles from 4, in [-1, 1]."""
+        below, right = (self.side - size for size in self.image_shape[1:])
+        edges = (right // 2, right - right // 2, below // 2, below - below // 2)
+        return 2 * F.pad(inputs, edges) - 1
+
+    def _discriminate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        with torch.no_grad():
+            fake = self.synthesis(self.mixed(len(inputs), generator), generator)
+        loss = nonsaturating(self.discriminator(self._real(inputs)), self.discriminator(fake))
+        return loss, {"discriminator": loss}
+
+    def _penalise(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        inputs = self._real(inputs).detach().requires_grad_()
+        penalty = gradient_penalty(self.discriminator(inputs), inputs)
+        return self.r1_every * self.r1_weight * penalty, {"r1": penalty}
+
+    def _generate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        images = self.synthesis(self.mixed(len(inputs), generator), generator)
+        loss = nonsaturating(None, self.discriminator(images))
+        return loss, {"generator": loss}
+
+    def _path_length(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        r"""$(\lVert J_w^\top y \rVert - a)^2$ with images of noise $y$ and the running mean $a$."""
+        latents = self.mixed(max(1, len(inputs) // 2), generator)
+        images = self.synthesis(latents, generator)
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        weighted = (images * noise).sum() / math.sqrt(images.shape[2] * images.shape[3])
+        (gradient,) = torch.autograd.grad(weighted, latents, create_graph=True)
+        lengths = (gradient.pow(2).sum(dim=2).mean(dim=1) + 1e-12).sqrt()
+        with torch.no_grad():
+            self.path_average.lerp_(lengths.mean().to(self.path_average), 0.01)
+        penalty = (lengths - self.path_average).pow(2).mean()
+        return self.path_every * self.path_weight * penalty, {"path_length": lengths.mean()}

@@ -1,0 +1,1 @@
+"""An explanation as one page that opens anywhere."""

@@ -1,0 +1,168 @@
+"""Explanation -> one self-contained HTML page that needs no network, server or programmer."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimvae.evaluation.result import Evaluation
+from trimvae.explanation.evidence import Evidence
+from trimvae.explanation.probing import Probing
+from trimvae.figures.trust import checks
+from trimvae.report.examples import example_card
+from trimvae.report.overview import heatmap
+from trimvae.report.sections import class_sections, latent_section
+from trimvae.report.sentences import findings
+from trimvae.storage import replacing
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def write_report(
+    explanation: Probing,
+    path: str | Path,
+    *,
+    title: str = "What the classifier uses",
+    evaluation: Evaluation | None = None,
+    max_examples: int = 24,
+    n_latents: int = 10,
+    frames: int = 11,
+    max_pixels: int = 80,
+) -> Path:
+    """Write an explanation as one HTML page: overview, latents, classes and examples.
+
+    Each shown example has sliders that move one latent and show the decoded picture and the
+    predictor's probabilities, computed beforehand. All names are escaped, and the page's policy
+    lets no script run but its own and nothing be fetched.
+
+    Args:
+        explanation: An explanation; one that was loaded without code and predictor has a page
+            without sliders.
+        path: The file; written whole or not at all. Missing folders are made.
+        title: Of the page.
+        evaluation: Of the same code and predictor, whose figures are added; default: none.
+        max_examples: Examples shown, in the order of the batch. Up to half of them are those that
+            went wrong: misclassified, or decided otherwise when re-encoded; the rest is spread
+            evenly over the predicted classes.
+        n_latents: Latents shown, and sliders per example, the strongest first.
+        frames: Values of each slider, the example's own aside.
+        max_pixels: Longest side of a slider's pictures; larger ones are reduced.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: A count is below 1, or `frames` below 2.
+        PermissionError: The folder cannot be written to.
+    """
+    if min(max_examples, n_latents, max_pixels) < 1 or frames < 2:
+        raise ValueError(
+            "`max_examples`, `n_latents` and `max_pixels` must be at least 1 and `frames` 2. Got "
+            f"{max_examples}, {n_latents}, {max_pixels} and {frames}. Use the defaults."
+        )
+    path = Path(path)
+    page = render_report(
+        explanation,
+        title=title,
+        evaluation=evaluation,
+        max_examples=max_examples,
+        n_latents=n_latents,
+        frames=frames,
+        max_pixels=max_pixels,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def render_report(
+    explanation: Probing,
+    *,
+    title: str,
+    evaluation: Evaluation | None = None,
+    max_examples: int = 24,
+    n_latents: int = 10,
+    frames: int = 11,
+    max_pixels: int = 80,
+) -> str:
+    """Return the page that `write_report` writes, with the same arguments."""
+    folder = resources.files("trimvae.report") / "templates"
+    style, script = ((folder / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    shown = chosen_examples(explanation, max_examples)
+    used = explanation.top(min(n_latents, len(explanation.latent_names)))
+    return _template().render(
+        title=title,
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        explanation=explanation,
+        sentences=findings(explanation),
+        checks=checks(explanation),
+        figures=None if evaluation is None else evaluation.metrics,
+        heatmap=heatmap(explanation),
+        latents=[latent_section(explanation, use, max_pixels) for use in used],
+        classes=class_sections(explanation, max_pixels),
+        examples=[
+            example_card(explanation, example, n_latents, frames, max_pixels) for example in shown
+        ],
+        asked=explanation.can_be_asked,
+        classification=explanation.task == "classification",
+        has_labels=explanation.labels is not None,
+        shown_classes=shown_classes(explanation, shown),
+    )
+
+
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trimvae.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def chosen_examples(explanation: Evidence, count: int) -> list[int]:
+    """Choose the examples to show.
+
+    Examples that went wrong (another class than the label, or another one when re-encoded) are
+    taken first, the first ones of the batch, up to half of `count`. What is left of `count` goes
+    to the other examples and the remaining wrong ones, in turn over the predicted classes, so that
+    every class is shown where there is room.
+
+    Args:
+        explanation: An explanation.
+        count: Most examples.
+
+    Returns:
+        Their indices, ascending; all, where there are no more than `count`.
+    """
+    wrong = explanation.disagrees.clone()
+    if explanation.labels is not None and explanation.task == "classification":
+        wrong |= explanation.predicted != explanation.labels
+    chosen: list[int] = wrong.nonzero()[:, 0].tolist()[: count // 2]
+    by_class: dict[int, list[int]] = {}
+    for example, predicted in enumerate(explanation.predicted.tolist()):
+        if example not in chosen:
+            by_class.setdefault(predicted, []).append(example)
+    queues = [by_class[index] for index in sorted(by_class)]
+    while len(chosen) < count and any(queues):
+        for queue in queues:
+            if queue and len(chosen) < count:
+                chosen.append(queue.pop(0))
+    return sorted(chosen)
+
+
+def shown_classes(explanation: Evidence, shown: Sequence[int]) -> list[tuple[int, str]]:
+    """Classes that the shown examples are predicted as, for the filter."""
+    if explanation.task == "regression":
+        return []
+    indices = sorted({int(explanation.predicted[example]) for example in shown})
+    return [(index, explanation.class_names[index]) for index in indices]

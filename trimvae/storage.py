@@ -1,0 +1,167 @@
+"""Files that are written whole or not at all, and read without executing code."""
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # torch is slow to import, and text needs none
+    from torch import Tensor
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file that takes the place of `path` when the block ends without error.
+
+    The temporary file lies in the same folder, hence on the same file system. It is flushed to disk
+    before it takes the place of the earlier file, which is kept until then; the folder is flushed
+    afterwards. After an error or Ctrl-C the temporary file is gone and the earlier one unchanged.
+
+    A new file gets the permissions that the umask leaves, a replaced one keeps its own. A symbolic
+    link stays a link: the file that it points to is replaced.
+
+    Args:
+        path: The file, relative paths from the working folder of the moment.
+
+    Yields:
+        An empty file to write to; its name begins with a dot and the name of the file.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        NotADirectoryError: The folder is a file.
+        IsADirectoryError: `path` is a folder.
+        PermissionError: The folder cannot be written to.
+        ValueError: `path` is neither a file nor new, such as a device.
+    """
+    target = Path(os.path.realpath(path))
+    earlier = _permissions(target, path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    granted = _create(temporary, path)
+    try:
+        yield temporary
+        _flush(temporary)  # before permissions that may forbid it
+        temporary.chmod(granted if earlier is None else earlier)
+        temporary.replace(target)
+        _flush_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _permissions(target: Path, path: str | Path) -> int | None:
+    """Permissions of the file that is replaced; None for a new file."""
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):  # the latter is refused in `_create`
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            f"`path` must be a file. Got {path}, which is a folder. Name a file in it."
+        )
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"`path` must be a plain file or new. Got {path}, which is a device, pipe or socket. "
+            "Name a file."
+        )
+    return stat.S_IMODE(mode)
+
+
+def _create(temporary: Path, path: str | Path) -> int:
+    """Make an empty file that nobody else has, and return the permissions that the umask left."""
+    try:
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"`path` must be in a folder that exists. Got {path}. Make the folder first."
+        ) from error
+    except NotADirectoryError as error:
+        raise NotADirectoryError(
+            f"`path` must be in a folder. Got {path}, in what is a file. Choose another place."
+        ) from error
+    except PermissionError as error:
+        raise PermissionError(
+            f"`path` must be in a folder that can be written to. Got {path}. Choose another "
+            "folder, or change its permissions."
+        ) from error
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+
+
+def _flush(file: Path) -> None:
+    """Have a file's content on the disk."""
+    handle = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have a folder's names on the disk, where its file system can."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows, which flushes names with the file
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError:  # some network file systems have no such call; the file is in its place
+        pass
+    finally:
+        os.close(handle)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` in UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_tensors(
+    path: str | Path, tensors: "Mapping[str, Tensor]", kind: str, texts: Mapping[str, Any]
+) -> None:
+    """Write tensors, what kind of file it is, and texts (as JSON) to one safetensors file."""
+    from safetensors.torch import save_file
+
+    metadata = {"format": kind, **{name: json.dumps(text) for name, text in texts.items()}}
+    # Copies: the format refuses tensors that share memory, as latents of an identity code do.
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(whole, temporary, metadata)
+
+
+def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[str, Any]]":
+    """Return the tensors and texts of a file that `write_tensors` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated, or of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be a file. Got {path}, which does not exist.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"`path` must be a file that {kind}.save wrote. Got {path}, which is truncated or of "
+            f"another kind ({error}). Save it again."
+        ) from error
+    if metadata.pop("format", None) != kind:
+        raise ValueError(
+            f"`path` must be a file that {kind}.save wrote. Got {path}, written by something "
+            "else. Name the right file."
+        )
+    return tensors, {name: json.loads(text) for name, text in metadata.items()}

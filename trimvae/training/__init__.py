@@ -1,0 +1,1 @@
+"""Training any code through a frozen predictor, on Lightning."""

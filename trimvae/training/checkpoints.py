@@ -1,0 +1,174 @@
+"""A training's `last.ckpt`: replaced whole, read without executing code, and compared."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from trimvae.models.checks import check_same_shapes
+from trimvae.models.saved import TrainableCode
+from trimvae.storage import replacing
+
+
+def checkpoint_path(checkpoint_dir: str | Path | None, *, resume: bool) -> Path | None:
+    """Where a run keeps its checkpoint, an absolute path behind all links; None for nowhere.
+
+    Raises:
+        ValueError: There is no folder to resume from.
+        FileExistsError: The folder holds a run that is not to be resumed.
+        NotADirectoryError: The folder is a file.
+    """
+    if checkpoint_dir is None:
+        if resume:
+            raise ValueError(
+                "`checkpoint_dir` must be given to resume. Got None. Pass the run's folder."
+            )
+        return None
+    # Absolute: Lightning would take a relative `file:run` or `a::b` for an address.
+    path = (Path(checkpoint_dir) / "last.ckpt").resolve()
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(
+            f"`checkpoint_dir` must be a folder. Got {checkpoint_dir}, a file. Choose another name."
+        )
+    if path.exists() and not resume:
+        raise FileExistsError(
+            f"`checkpoint_dir` must not hold another run. Got {checkpoint_dir}, with a "
+            "last.ckpt. Pass resume=True to go on, or choose another folder."
+        )
+    return path
+
+
+class EveryEpoch(Checkpoint):
+    """Writes the checkpoint after every epoch, when all other callbacks are through with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write it."""
+        trainer.save_checkpoint(str(self.path))
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Replaces one file atomically; all others are Lightning's own business.
+
+    Lightning writes to the temporary folder first and moves the file, which is no single act where
+    that folder lies on another file system: a run killed meanwhile would have lost both the old
+    checkpoint and the new one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write beside the file, flush to disk, and only then take its place."""
+        if Path(path) != self.path:
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Callable[..., Any] | None = None,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read the file, weights only."""
+        if Path(path) != self.path:
+            return super().load_checkpoint(path, map_location, weights_only)
+        found: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        return found
+
+
+def fingerprint(data: Any) -> list[float] | int | None:
+    """By what data are known again: length, mean and norm of a tensor; else the length alone."""
+    if isinstance(data, torch.Tensor):
+        return [float(len(data)), data.mean().item(), torch.linalg.vector_norm(data).item()]
+    return len(data) if hasattr(data, "__len__") else None
+
+
+def check_checkpoint(
+    path: Path, code: TrainableCode, asked: Mapping[str, Any], max_epochs: int
+) -> None:
+    """Check that a checkpoint is whole, ours, of this code, and of the training asked for.
+
+    Args:
+        path: A `last.ckpt`.
+        code: The code to go on with.
+        asked: What `fit` is asked for; only the number of epochs may be another one.
+        max_epochs: How many epochs there will be.
+
+    Raises:
+        ValueError: The file is truncated, not ours, of another architecture, or of a run that was
+            asked for something else.
+    """
+    checkpoint = _read(path)
+    found = {
+        name.removeprefix("code."): tuple(tensor.shape)
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("code.")
+    }
+    check_same_shapes(code.shapes(), found, path, type(code).__name__)
+    recorded = checkpoint["trimvae"].get("asked", {})
+    differing = [
+        f"{name}={_shown(asked.get(name))} ({_shown(recorded.get(name))} in the run)"
+        for name in asked.keys() | recorded.keys()
+        if not _same(asked.get(name), recorded.get(name))
+    ]
+    if differing:
+        raise ValueError(
+            "`resume` must go on with what the run was started with. Got "
+            f"{', '.join(sorted(differing))}. Ask for the same again, or start another run in "
+            "another folder."
+        )
+    done = checkpoint["epoch"] + 1
+    if max_epochs < done:
+        raise ValueError(
+            f"`max_epochs` must be at least {done} to resume, which the run has seen. Got "
+            f"{max_epochs}. Ask for more, or start another run in another folder."
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+        raise ValueError(
+            f"`path` must be a whole checkpoint that fit wrote. Got {path}, which is truncated, "
+            "of another kind, or holds code that is never executed. Use an earlier copy, or "
+            "start again in another folder."
+        ) from error
+    if not isinstance(checkpoint, dict) or "trimvae" not in checkpoint:
+        raise ValueError(
+            f"`path` must be a checkpoint that fit wrote. Got {path}, written by something else. "
+            "Start again in another folder."
+        )
+    return checkpoint
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two settings are the same; numbers that were computed, nearly."""
+    if not (_are_floats(left) and _are_floats(right)):
+        return bool(left == right)
+    if len(left) != len(right):
+        return False
+    found, wanted = torch.tensor(left), torch.tensor(right)
+    return torch.allclose(found, wanted, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _are_floats(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, float) for value in values)
+
+
+def _shown(value: Any) -> str:
+    words = str(value)
+    return words if len(words) <= 60 else f"{words[:57]}..."

@@ -1,0 +1,198 @@
+"""What `fit` asks of Lightning besides training: quiet, history, a bar, and the caller's state."""
+
+import logging
+import random
+import signal
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
+from torch import Tensor, nn
+
+from trimvae.training.checkpoints import EveryEpoch, WholeFiles
+
+
+@contextmanager
+def caller_undisturbed(vae: nn.Module, seed: int) -> Iterator[None]:
+    """Seed every random generator for training; hand them, modes and signals back after it."""
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    training = vae.training
+    parameter = next(vae.parameters())
+    device, dtype = parameter.device, parameter.dtype
+    handler = signal.getsignal(signal.SIGINT)
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        try:
+            vae.train()
+            yield
+        except SystemExit as error:
+            # Lightning turns Ctrl-C into an exit with SIGINT ignored from then on.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            if signal.getsignal(signal.SIGINT) is not handler:
+                signal.signal(signal.SIGINT, handler)
+            vae.train(training)
+            vae.to(device=device, dtype=dtype)
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without advertisements, and advice that does not apply to data in memory."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",
+                ".*You defined a `validation_step` but have no `val_dataloader`.*",
+                ".*treespec, LeafSpec.*",
+                ".*Checkpoint directory .* exists and is not empty.*",
+                ".*tensorboardX.*",
+                ".*callback states.*",
+                ".*deprecated.*pytree.*",
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def check_finite(total: Tensor, terms: Mapping[str, Tensor], function: str, remedy: str) -> None:
+    """Raise a FloatingPointError that names every term unless the loss is finite."""
+    if not torch.isfinite(total):
+        raise FloatingPointError(
+            f"`{function}` must reach finite losses. Got "
+            + ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+            + f" {remedy}"
+        )
+
+
+class TermLog:
+    """Logs the mean of every term over an epoch; every step's values as well, where somebody looks.
+
+    Without a logger or progress bar the sums are kept here: Lightning's own bookkeeping costs a few
+    per cent of a small model's step.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+
+    def add(self, module: L.LightningModule, terms: Mapping[str, Tensor], examples: int) -> None:
+        """Take the terms of a training step."""
+        trainer = module._trainer
+        detached = {name: value.detach() for name, value in terms.items()}
+        if trainer is None or trainer.loggers or trainer.progress_bar_callback is not None:
+            module.log_dict(
+                detached, prog_bar=True, on_step=True, on_epoch=True, batch_size=examples
+            )
+            return
+        for name, value in detached.items():
+            total, count = self._sums.get(name, (torch.zeros_like(value), 0))
+            self._sums[name] = total + examples * value, count + examples
+        if trainer.is_last_batch:
+            means = {name: total / count for name, (total, count) in self._sums.items()}
+            module.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
+            self._sums.clear()
+
+
+def make_trainer(
+    code: nn.Module,
+    history: "History",
+    checkpoint: Path | None,
+    *,
+    progress: bool,
+    callbacks: Sequence[L.Callback] | L.Callback = (),
+    plugins: Any = (),
+    **options: Any,
+) -> L.Trainer:
+    """Lightning's `Trainer` with our defaults, and with what the caller gave for it instead.
+
+    Args:
+        code: To be trained where it is.
+        history: Keeps every epoch's means.
+        checkpoint: Written after every epoch; None for none.
+        progress: Whether to show a bar.
+        callbacks: The caller's own.
+        plugins: The caller's own.
+        **options: For the `Trainer`.
+    """
+    device = next(code.parameters()).device.type
+    own = [callbacks] if isinstance(callbacks, L.Callback) else list(callbacks)
+    used: list[L.Callback] = [history, *own]
+    plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+    if progress:
+        used.append(ProgressBar(refresh_rate=5))
+    if checkpoint is not None:
+        used.append(EveryEpoch(checkpoint))
+        plugins.append(WholeFiles(checkpoint))
+    defaults = {
+        "accelerator": {"cuda": "gpu"}.get(device, device),
+        "devices": 1,
+        "logger": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in used),
+        "num_sanity_val_steps": 0,
+        # Under inference mode a predictor could not look for gradients of its own.
+        "inference_mode": False,
+        # Collecting what no logger takes costs a few per cent of a step.
+        "log_every_n_steps": 1 if options.get("logger") else 50,
+    }
+    return L.Trainer(
+        callbacks=used,
+        plugins=plugins or None,
+        enable_progress_bar=progress,
+        **{**defaults, **options},
+    )
+
+
+class History(L.Callback):
+    """Mean of every term in every epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the epoch's means; a lazy term that came in no step of it keeps its last one."""
+        found = trainer.callback_metrics
+        means = {
+            name.removesuffix("_epoch"): value.item()
+            for name, value in found.items()
+            if not name.endswith("_step") and f"{name}_epoch" not in found
+        }
+        # Lightning keeps earlier values as well, but not over an interruption.
+        self.epochs.append({**(self.epochs[-1] if self.epochs else {}), **means})
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a resumed run reports every epoch."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the epochs of the interrupted run."""
+        self.epochs = list(state_dict["epochs"])
+
+
+class ProgressBar(RichProgressBar):
+    """The bar with each term's running value under its own name."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Terms by name: neither `_step` nor Lightning's own."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {
+            name.removesuffix("_step"): value
+            for name, value in metrics.items()
+            if not name.endswith("_epoch") and name != "v_num"
+        }
