@@ -2,6 +2,12 @@
 
 from attributions.measures.attfind import Attribute, attribute_effects, find_attributes
 from attributions.measures.counterfactuals import Counterfactual, counterfactual_figures
+from attributions.measures.dependence import (
+    beyond_class,
+    class_dependence,
+    classes_per_latent,
+    within_class_share,
+)
 from attributions.measures.fidelity import (
     agreement,
     completeness_error,
@@ -37,6 +43,9 @@ __all__ = [
     "Sufficiency",
     "agreement",
     "attribute_effects",
+    "beyond_class",
+    "class_dependence",
+    "classes_per_latent",
     "completeness_error",
     "counterfactual_figures",
     "curve_area",
@@ -57,4 +66,5 @@ __all__ = [
     "seed_stability",
     "sufficiency",
     "traversal_monotonicity",
+    "within_class_share",
 ]
