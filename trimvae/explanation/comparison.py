@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
+from attributions.measures.dependence import beyond_class
 from attributions.measures.sanity import rank_correlation
 from attributions.outputs import decisions
 from trimvae.explanation.trust import Weighed
@@ -24,6 +26,13 @@ class Comparison(NamedTuple):
     """Share of the attribution that each latent and its match have, `(latents,)` each."""
     same_decisions: float
     """Share of the examples on which both predictors decide alike (NaN for a regression)."""
+    same_strongest: float
+    """Share of the examples whose strongest latents in both are matched."""
+    attribution_cosine: float
+    """Mean cosine of an example's two attributions to its predicted class, latents matched."""
+    within_class_correlation: float
+    """Correlation of both attributions less the mean of the example's class: whether both say the
+    same of an example *beyond* its class. NaN where one says nothing."""
     latent_names: tuple[tuple[str, ...], tuple[str, ...]]
 
     @property
@@ -42,6 +51,11 @@ class Comparison(NamedTuple):
             f"  {name:<24}{one:>10.4g}{other:>10.4g}" for name, (one, other) in self.metrics.items()
         ]
         lines.append(f"  same decisions {self.same_decisions:.3f}")
+        lines.append(
+            f"  same strongest latent {self.same_strongest:.3f}, cosine of attributions "
+            f"{self.attribution_cosine:.3f}, correlation within classes "
+            f"{self.within_class_correlation:.3f}"
+        )
         lines.append(f"  rank correlation of the latents' shares {self.rank_correlation:.3f}")
         for latent in self.share[0].argsort(descending=True)[:3].tolist():
             other = int(self.matched[latent])
@@ -89,6 +103,7 @@ def compare(one: Weighed, other: Weighed) -> Comparison:
         ),
         share=(shares[0], torch.where(found, shares[1][place], torch.zeros(()))),
         same_decisions=_same_decisions(one, other),
+        **_alike(one, other, matched),
         latent_names=(one.latent_names, other.latent_names),
     )
 
@@ -120,6 +135,21 @@ def _matched(correlation: Tensor) -> Tensor:
     matched = torch.full((len(correlation),), -1)
     matched[torch.from_numpy(rows)] = torch.from_numpy(columns)
     return matched
+
+
+def _alike(one: Weighed, other: Weighed, matched: Tensor) -> dict[str, float]:
+    """Whether attributions are alike, by the names of a `Comparison`."""
+    ours, theirs = (side.target_attributions.cpu().double() for side in (one, other))
+    same = matched[ours.abs().argmax(dim=1)] == theirs.abs().argmax(dim=1)
+    # A latent without match stands beside 0.
+    beside = theirs[:, matched.clamp_min(0)] * (matched >= 0)
+    left, right = (beyond_class(part, one.predicted.cpu()) for part in (ours, beside))
+    lengths = (left.pow(2).sum() * right.pow(2).sum()).sqrt()
+    return {
+        "same_strongest": float(same.double().mean()),
+        "attribution_cosine": float(cosine_similarity(ours, beside, dim=1).mean()),
+        "within_class_correlation": float((left * right).sum() / lengths),
+    }
 
 
 def _same_decisions(one: Weighed, other: Weighed) -> float:
