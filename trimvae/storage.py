@@ -128,14 +128,25 @@ def write_text(path: str | Path, text: str) -> None:
 def write_tensors(
     path: str | Path, tensors: "Mapping[str, Tensor]", kind: str, texts: Mapping[str, Any]
 ) -> None:
-    """Write tensors, what kind of file it is, and texts (as JSON) to one safetensors file."""
+    """Write tensors, what kind of file it is, and texts (as JSON) to one safetensors file.
+
+    Raises:
+        OSError: The disk is full, or fails.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     metadata = {"format": kind, **{name: json.dumps(text) for name, text in texts.items()}}
     # Copies: the format refuses tensors that share memory, as latents of an identity code do.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(whole, temporary, metadata)
+        try:
+            save_file(whole, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(
+                f"`path` must be where the file can be written whole. Got {path} ({error}). "
+                "Make room on the disk."
+            ) from error
 
 
 def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[str, Any]]":

@@ -218,3 +218,21 @@ def test_a_truncated_or_missing_file_is_refused(tmp_path):
         read_tensors(tmp_path / "file", "VAE")
     with pytest.raises(FileNotFoundError, match="Got .*nothing, which does not exist"):
         read_tensors(tmp_path / "nothing", "VAE")
+
+
+def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+    from safetensors import torch as safetensors
+
+    path = tmp_path / "file"
+    write_tensors(path, {"a": torch.zeros(1)}, "test", {})
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(safetensors, "save_file", fail)
+    with pytest.raises(OSError, match="`path` must be where .*No space left.*Make room"):
+        write_tensors(path, {"a": torch.ones(1)}, "test", {})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -34,18 +34,18 @@ def demo_command(
 
     Example: trimvae demo --dataset sprites --out runs/sprites
     """
-    start = Start(out, overwrite=overwrite)
-    from trimvae.cli import demonstration
+    with Start(out, overwrite=overwrite) as start:
+        from trimvae.cli import demonstration
 
-    speaker = Speaker(as_json)
-    metrics = demonstration.run(
-        start,
-        dataset=dataset,
-        seed=seed,
-        epochs=epochs,
-        say=speaker.say,
-        progress=not as_json,
-    )
+        speaker = Speaker(as_json)
+        metrics = demonstration.run(
+            start,
+            dataset=dataset,
+            seed=seed,
+            epochs=epochs,
+            say=speaker.say,
+            progress=not as_json,
+        )
     speaker.table(
         f"The same classifier of {dataset}, two codes",
         ["held-out examples", "plain", "trimvae"],

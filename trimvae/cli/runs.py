@@ -123,14 +123,18 @@ def configuration_of(folder: Path) -> dict[str, Any] | None:
         content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply to be ours
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def is_marked(configuration: Mapping[str, Any] | None) -> bool:
     """Whether one of our commands has written a configuration."""
-    return configuration is not None and configuration.get("format") == MARK["format"]
+    return (
+        configuration is not None
+        and configuration.get("format") == MARK["format"]
+        and isinstance(configuration.get("format_version"), int)
+    )
 
 
 def is_readable(configuration: Mapping[str, Any]) -> bool:

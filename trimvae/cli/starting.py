@@ -2,10 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from trimvae.cli.runs import (
     CHECKPOINT,
@@ -22,8 +24,10 @@ from trimvae.cli.runs import (
 )
 from trimvae.storage import write_json
 
-# All that the commands write into a run's folder beside its configuration, and what Python keeps of
-# a demo's classifier.py.
+if sys.platform != "win32":
+    import fcntl
+
+# All that the commands write into a run's folder beside its configuration.
 WRITTEN = (
     CODE,
     CHECKPOINT,
@@ -33,14 +37,19 @@ WRITTEN = (
     "evaluation.json",
     "evaluation.md",
     "report.html",
-    "comparison.png",
-    "classifier.py",
-    "classifier.safetensors",
-    "__pycache__/classifier.cpython-*.pyc",
     "explanation/explanation.safetensors",
     "explanation/heatmap.png",
     "explanation/attributions.csv",
     *(f"explanation/traversals_{example}.png" for example in range(TRAVERSED)),
+)
+
+# What a demo writes besides, and what Python keeps of its classifier.py. In another run's folder
+# files of these names are the user's own.
+WRITTEN_BY_DEMO = (
+    "comparison.png",
+    "classifier.py",
+    "classifier.safetensors",
+    "__pycache__/classifier.cpython-*.pyc",
 )
 
 # How `trimvae.storage.replacing` ends the name of a file that is not whole yet.
@@ -82,6 +91,7 @@ class Start:
         self._aside = self.folder / f".{CHECKPOINT}.set-aside"
         there = _holds_anything(self.folder)
         self._replaces = there and overwrite
+        self._unlock: Callable[[], object] | None = None
         if there:
             _check_ours(self.folder, out, overwrite or resume)
         if there and resume:
@@ -91,6 +101,14 @@ class Start:
                     f"`--resume` must find the run's {CHECKPOINT}. Got {out}, a finished run "
                     "without it. Train anew with another --out."
                 )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let other processes into the folder."""
+        if self._unlock is not None:
+            self._unlock()
 
     def _has_checkpoint(self) -> bool:
         return (self.folder / CHECKPOINT).exists() or self._aside.exists()
@@ -119,12 +137,37 @@ class Start:
                 + "). Ask for the recorded ones, or train anew with another --out."
             )
 
+    def check_kept(self, *sources: str | None) -> None:
+        """Refuse to delete what the new run itself is made of.
+
+        Args:
+            sources: Paths, with or without `:FUNCTION` behind them; None for nothing.
+
+        Raises:
+            ValueError: One of them is a file of the run that is replaced.
+        """
+        if not self._replaces:
+            return
+        doomed = {str(file) for file in written(self.folder)}
+        for source in sources:
+            if source is not None and not doomed.isdisjoint((source, source.rpartition(":")[0])):
+                raise ValueError(
+                    "`--overwrite` must leave what the new run needs. Got "
+                    f"{source}, a file of the run that is replaced. Copy it elsewhere first, or "
+                    "choose another --out."
+                )
+
     @contextmanager
     def training(self) -> Iterator[None]:
         """Keep the checkpoint of a run that is replaced out of training's way.
 
         It comes back where training ends without `begin`: refused, failed or interrupted.
+
+        Raises:
+            BlockingIOError: Another process trains into the folder.
         """
+        if self.folder.is_dir():
+            self._lock()
         checkpoint = self.folder / CHECKPOINT
         if self._aside.exists() and not checkpoint.exists():
             self._aside.replace(checkpoint)  # an earlier process was killed right here
@@ -140,11 +183,20 @@ class Start:
         """Make the folder, delete what is replaced, and record the settings; only once.
 
         The configuration is replaced last: whatever interrupts this, the folder stays a run.
+
+        Raises:
+            BlockingIOError: Another process trains into the folder.
+            FileExistsError: Another process has put something into the folder meanwhile.
         """
         if self.begun:
             return
-        self.begun = True
         make_folder(self.folder, "--out")
+        self._lock()
+        if self.recorded is None and not self._replaces and _holds_anything(self.folder):
+            _check_ours(self.folder, self.folder, allowed=False)
+        if self._replaces and configuration.get("command") == "demo":
+            _check_free_for_demo(self.folder)
+        self.begun = True
         if self._replaces:
             delete_written(self.folder)
         self._aside.unlink(missing_ok=True)
@@ -152,18 +204,45 @@ class Start:
         if self.recorded is None or self.recorded.get("epochs") != content["epochs"]:
             write_json(self.folder / CONFIGURATION, content)
 
+    def _lock(self) -> None:
+        """Keep other processes out of the folder until the block ends, or this object's life."""
+        if self._unlock is not None or sys.platform == "win32":
+            return
+        handle = os.open(self.folder, os.O_RDONLY)
+        self._unlock = unlock = weakref.finalize(self, os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            unlock()
+            self._unlock = None
+            raise BlockingIOError(
+                f"`--out` must not be in use. Got {self.folder}, into which another process "
+                "trains. Wait for it, or choose another folder."
+            ) from error
+        except OSError:  # some network file systems have no locks
+            pass
+
+
+def written(folder: Path) -> list[Path]:
+    """Files that the run in a folder has written, but for its configuration."""
+    return [file for pattern in _patterns(folder) for file in _files(folder, pattern)]
+
 
 def delete_written(folder: Path) -> None:
     """Delete what a run has written but its configuration, and subfolders that are empty then.
 
     Files of the user's own stay, and so does what symbolic links point to.
     """
-    for pattern in WRITTEN:
-        for file in _files(folder, pattern):
-            file.unlink()
-    for subfolder in {(folder / pattern).parent for pattern in WRITTEN} - {folder}:
+    for file in written(folder):
+        file.unlink()
+    for subfolder in {(folder / pattern).parent for pattern in _patterns(folder)} - {folder}:
         if _is_real_folder(subfolder) and not any(subfolder.iterdir()):
             subfolder.rmdir()
+
+
+def _patterns(folder: Path) -> tuple[str, ...]:
+    demo = (configuration_of(folder) or {}).get("command") == "demo"
+    return (*WRITTEN, *WRITTEN_BY_DEMO) if demo else WRITTEN
 
 
 def _check_ours(folder: Path, out: str | Path, allowed: bool) -> None:
@@ -178,6 +257,16 @@ def _check_ours(folder: Path, out: str | Path, allowed: bool) -> None:
         raise FileExistsError(
             f"`out` must be a new or empty folder. Got {out}, which holds an earlier run. "
             "Pass --overwrite or --resume, or choose another folder."
+        )
+
+
+def _check_free_for_demo(folder: Path) -> None:
+    """Refuse to write a demo's files over a user's own of the same names."""
+    own = [file.name for name in WRITTEN_BY_DEMO for file in _files(folder, name)]
+    if own and WRITTEN_BY_DEMO[0] not in _patterns(folder):
+        raise FileExistsError(
+            f"`out` must not hold your own {', '.join(own)}, which a demo would write. Got "
+            f"{folder}. Move them, or choose another folder."
         )
 
 

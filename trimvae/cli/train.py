@@ -130,8 +130,8 @@ def train_command(
         task=task,
         seed=seed,
     )
-    start = Start(out, overwrite=overwrite, resume=resume)
-    _train(settings, start, out, accelerator, Speaker(as_json))
+    with Start(out, overwrite=overwrite, resume=resume) as start:
+        _train(settings, start, out, accelerator, Speaker(as_json))
 
 
 def _train(settings: Settings, start: Start, out: Path, accelerator: str, speaker: Speaker) -> None:

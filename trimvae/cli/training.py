@@ -96,6 +96,7 @@ def prepared(settings: Settings, start: Start) -> Prepared:
     """
     settings = resolved(settings)
     start.check_same({"command": "train", **settings._asdict()})  # before anything slow
+    start.check_kept(settings.classifier, settings.preprocess, settings.data)
     check_task(settings.task)
     penalties = penalties_named(settings.sparsity or 0, settings.monotonicity, settings.penalty)
     objective = _objective(settings)

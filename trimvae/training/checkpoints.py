@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.utils.data import TensorDataset
 
 from trimvae.models.checks import check_same_shapes
 from trimvae.models.saved import TrainableCode
@@ -74,7 +75,13 @@ class WholeFiles(TorchCheckpointIO):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:  # torch's own, where a disk is full
+                raise OSError(
+                    f"`checkpoint_dir` must be where a checkpoint can be written whole. Got "
+                    f"{self.path.parent} ({error}). Make room on the disk, then resume."
+                ) from error
 
     def load_checkpoint(
         self,
@@ -90,10 +97,26 @@ class WholeFiles(TorchCheckpointIO):
 
 
 def fingerprint(data: Any) -> list[float] | int | None:
-    """By what data are known again: length, mean and norm of a tensor; else the length alone."""
+    """By what data are known again; of a Dataset or DataLoader of one's own the length alone.
+
+    Of tensors length, mean, norm, and a projection on fixed random weights of rows and columns, so
+    that the same values in another order are other data.
+    """
+    if isinstance(data, TensorDataset):
+        return [number for tensor in data.tensors for number in _numbers(tensor)]
     if isinstance(data, torch.Tensor):
-        return [float(len(data)), data.mean().item(), torch.linalg.vector_norm(data).item()]
+        return _numbers(data)
     return len(data) if hasattr(data, "__len__") else None
+
+
+def _numbers(tensor: torch.Tensor) -> list[float]:
+    rows = tensor.detach().reshape(len(tensor), -1)
+    rows = rows if rows.dtype == torch.float64 else rows.float()
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(size, generator=generator).to(rows) for size in rows.shape)
+    norm = torch.linalg.vector_norm(rows)
+    projection = left @ (rows @ right) / norm.clamp_min(1e-30)
+    return [float(len(rows)), rows.mean().item(), norm.item(), projection.item()]
 
 
 def check_checkpoint(
@@ -147,7 +170,11 @@ def _read(path: Path) -> dict[str, Any]:
             "of another kind, or holds code that is never executed. Use an earlier copy, or "
             "start again in another folder."
         ) from error
-    if not isinstance(checkpoint, dict) or "trimvae" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not checkpoint.keys() >= {
+        "trimvae",
+        "state_dict",
+        "epoch",
+    }:
         raise ValueError(
             f"`path` must be a checkpoint that fit wrote. Got {path}, written by something else. "
             "Start again in another folder."

@@ -99,11 +99,17 @@ class ThroughClassifier:
             return logits
 
     def fingerprint(self, example: Tensor) -> list[float] | None:
-        """By what a predictor is known again: its logits at an input of that shape, all 0.5."""
+        """By what a predictor is known again: its logits at a curve from 0 to 1 of that shape.
+
+        At a constant input, such as all 0.5, what stands before a predictor could make it 0, where
+        nothing but biases are seen.
+        """
         if self.predictor is None:
             return None
-        grey = torch.full_like(example, 0.5).to(next(self.code.parameters()).device)
-        return [float(logit) for logit in self.outputs(grey).flatten()]
+        curve = torch.linspace(0, 1, example.numel()).square().reshape(example.shape)
+        device = next(self.code.parameters()).device
+        logits = self.outputs(curve.to(device=device, dtype=example.dtype))
+        return [float(logit) for logit in logits.flatten()]
 
     def penalises(self, step: int) -> bool:
         """Whether the penalties join this step."""

@@ -1,11 +1,13 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
 from tests.trimvae.cli.command_line import content
 from trimvae.cli.runs import MARK
-from trimvae.cli.starting import WRITTEN, Start
+from trimvae.cli.starting import WRITTEN, WRITTEN_BY_DEMO, Start
 
 SETTINGS = {"command": "train", "epochs": 3, "seed": 0, "class_names": ("a", "b")}
 
@@ -54,6 +56,97 @@ def test_overwriting_a_run_without_files_of_the_user_s_leaves_a_new_configuratio
     assert set(content(earlier)) == {"configuration.json"}
 
 
+def fill_with_demo_files(folder):
+    for pattern in WRITTEN_BY_DEMO:
+        path = folder / pattern.replace("*", "312")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(pattern)
+
+
+def test_what_only_a_demo_writes_is_the_user_s_own_in_another_run(earlier):
+    fill_with_demo_files(earlier)
+    before = content(earlier)
+    Start(earlier, overwrite=True).begin(SETTINGS)
+    assert {name: before[name] for name in content(earlier)} == content(earlier)
+    for name in ("classifier.py", "classifier.safetensors", "comparison.png"):
+        assert (earlier / name).read_text() == name
+
+
+def test_a_demo_never_writes_over_a_file_of_the_user_s(earlier):
+    (earlier / "classifier.py").write_text("my own classifier")
+    before = content(earlier)
+    message = r"`out` must not hold your own classifier\.py, which a demo would write\. Got .*Move"
+    with pytest.raises(FileExistsError, match=message):
+        Start(earlier, overwrite=True).begin({**SETTINGS, "command": "demo"})
+    assert content(earlier) == before
+
+
+def test_a_demo_that_is_replaced_goes_as_a_whole_but_not_while_the_new_run_needs_it(tmp_path):
+    folder = tmp_path / "demo"
+    Start(folder).begin({**SETTINGS, "command": "demo"})
+    fill_with_demo_files(folder)
+    before, start = content(folder), Start(folder, overwrite=True)
+    classifier = f"{folder / 'classifier.py'}:classifier"
+    message = "`--overwrite` must leave what the new run needs. Got .*, a file of the run"
+    for sources in ((classifier, None), (None, str(folder / "comparison.png"))):
+        with pytest.raises(ValueError, match=message):
+            start.check_kept(*sources)
+    assert content(folder) == before
+    start.check_kept(f"{tmp_path / 'classifier.py'}:classifier", None, "digits")
+    start.begin(SETTINGS)
+    assert set(content(folder)) == {"configuration.json"}
+
+
+HOLD = """
+import sys
+from trimvae.cli.starting import Start
+start = Start(sys.argv[1], overwrite=True)
+with start.training():
+    start.begin({"command": "train", "epochs": 3, "seed": 7})
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no locks there")
+@pytest.mark.parametrize("option", [{"overwrite": True}, {"resume": True}])
+def test_two_processes_never_train_into_one_folder(earlier, option):
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(earlier)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with other:
+        assert other.stdout.readline() == "begun\n"
+        before, start = content(earlier), Start(earlier, **option)
+        refused = pytest.raises(BlockingIOError, match="`--out` must not be in use. Got .*Wait for")
+        with refused, start.training():
+            start.begin(SETTINGS)
+        assert content(earlier) == before
+        other.kill()
+    with Start(earlier, **option).training():
+        pass  # a process that was killed keeps nobody out
+
+
+def test_a_folder_is_free_again_when_its_block_ends(earlier):
+    with Start(earlier, overwrite=True) as first, first.training():
+        first.begin(SETTINGS)
+        with pytest.raises(BlockingIOError), Start(earlier, resume=True).training():
+            pass
+    with Start(earlier, resume=True).training():
+        assert first.begun  # it still lives, but its block has ended
+
+
+def test_what_another_process_has_begun_meanwhile_stays(tmp_path):
+    late = Start(tmp_path / "run")
+    Start(tmp_path / "run").begin(SETTINGS)
+    before = content(tmp_path)
+    with pytest.raises(FileExistsError, match="which holds an earlier run"), late.training():
+        late.begin({**SETTINGS, "seed": 1})
+    assert content(tmp_path) == before
+
+
 def test_an_interrupted_run_s_unfinished_files_go_with_it(earlier):
     (earlier / ".last.ckpt.0123abcd").write_text("half a checkpoint")
     (earlier / ".last.ckpt.backup-of-mine").write_text("kept")
@@ -67,7 +160,11 @@ def test_an_interrupted_run_s_unfinished_files_go_with_it(earlier):
         '{"command": "train", "classifier": "a.py:load", "epochs": 3}',  # of 0.1, or somebody's
         '{"name": "my project"}',
         '{"format": "something else"}',
+        '{"format": "trimvae run"}',
+        '{"format": "trimvae run", "format_version": "new"}',
+        '{"x": {"format": "trimvae run", "format_version": 1}}',
         "[1, 2]",
+        pytest.param("[" * 100_000, id="deep"),
         "not even JSON",
         "",
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
 from attributions import Contrast, Sparsity
 from attributions.penalties import Monotonicity
@@ -131,7 +132,7 @@ def test_other_data_and_another_predictor_are_refused_by_name(tmp_path):
     before = files_of(tmp_path)
     code, data, predictor = make("VAE")
     options = {"checkpoint_dir": tmp_path, "resume": True, "penalties": [Sparsity()], **ONCE}
-    for other in (data[:40], data + 1):
+    for other in (data[:40], data + 1, data.flip(0), data.flip(1), data.roll(1, dims=1)):
         with pytest.raises(ValueError, match="Got data="):
             fit(code, predictor, other, **options)
     with pytest.raises(ValueError, match="Got predictor="):
@@ -143,6 +144,15 @@ def test_other_data_and_another_predictor_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="Got explained=None .*, predictor=None"):
         fit(code, None, data, **{**options, "penalties": []})
     assert files_of(tmp_path) == before
+
+
+def test_a_data_set_of_tensors_is_known_by_all_of_them():
+    inputs, labels = torch.rand(40, 6), torch.arange(40) % 3
+    known = checkpoints.fingerprint(TensorDataset(inputs, labels))
+    assert known == checkpoints.fingerprint(TensorDataset(inputs.clone(), labels.clone()))
+    assert known != checkpoints.fingerprint(TensorDataset(inputs, labels.flip(0)))
+    assert known != checkpoints.fingerprint(TensorDataset(inputs.flip(1), labels))
+    assert checkpoints.fingerprint(torch.zeros(3, 2)) == [3.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,10 +178,13 @@ def test_bad_checkpoints_are_refused_and_kept(kind, tmp_path):
     whole = path.read_bytes()
     foreign = tmp_path / "foreign.pt"
     torch.save({"state_dict": {}}, foreign)
+    part = tmp_path / "part.pt"
+    torch.save({"trimvae": {}}, part)
     for content, message in (
         (whole[: len(whole) // 2], "must be a whole checkpoint"),
         (b"not a checkpoint", "must be a whole checkpoint"),
         (foreign.read_bytes(), "written by something else"),
+        (part.read_bytes(), "written by something else"),
     ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=message):
@@ -319,6 +332,21 @@ def test_a_full_disk_leaves_the_checkpoint_of_the_epoch_before(tmp_path, monkeyp
 
     monkeypatch.setattr(checkpoints.torch, "save", half)
     with pytest.raises(OSError, match="No space left"):
+        trained("VAE", tmp_path, max_epochs=3, resume=True)
+    assert files_of(tmp_path) == before
+
+
+def test_torch_s_own_error_of_a_full_disk_says_what_to_do(tmp_path, monkeypatch):
+    trained("VAE", tmp_path, max_epochs=1)
+    before = files_of(tmp_path)
+
+    def half(checkpoint, path):
+        Path(path).write_bytes(b"half of a checkpoint")
+        raise RuntimeError("unexpected pos 810048 vs 809940")
+
+    monkeypatch.setattr(checkpoints.torch, "save", half)
+    message = r"`checkpoint_dir` must be where .* Got .*unexpected pos.*Make room on the disk"
+    with pytest.raises(OSError, match=message):
         trained("VAE", tmp_path, max_epochs=3, resume=True)
     assert files_of(tmp_path) == before
 

@@ -152,6 +152,14 @@ def test_another_predictor_has_another_fingerprint(table, predictor):
     assert other.fingerprint(table[:1]) != one.fingerprint(table[:1])
 
 
+def test_weights_show_in_a_fingerprint_also_where_grey_is_nothing_to_a_predictor(table):
+    def centred(weight):
+        return lambda inputs: (inputs - 0.5) @ weight
+
+    one, other = (through(small_vae(), centred(torch.full((6, 3), scale))) for scale in (1.0, 2.0))
+    assert one.fingerprint(table[:1]) != other.fingerprint(table[:1])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
