@@ -1,12 +1,14 @@
 """Refusing what cannot be explained, and saying why."""
 
 import warnings
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
-from attributions.outputs import Explained, Task, are_probabilities
+from attributions.outputs import Contrast, Explained, Task, are_probabilities
 from attributions.predictors import Function, Predictor
+from attributions.randomness import undisturbed
 
 
 def checked_predictor(
@@ -39,9 +41,10 @@ def checked_predictor(
         The predictor; one that ends in a softmax gives logarithms of its probabilities.
 
     Raises:
-        TypeError: The outputs are not a floating-point tensor.
+        TypeError: The predictor cannot be called, or its outputs are not a floating-point tensor.
         ValueError: Device or dtype differ from those of the inputs; the outputs have another
-            batch size, are not finite, or change from call to call in eval mode.
+            batch size, are not finite, or change from call to call in eval mode; `task` is
+            unknown; or options contradict a `Predictor`.
         RuntimeError: No gradient arrives at the inputs, or gradients are switched off by
             `torch.inference_mode`.
 
@@ -50,18 +53,16 @@ def checked_predictor(
     """
     check_mode("predictor")
     if isinstance(predictor, Predictor):
-        if preprocess is not None:
-            raise ValueError(
-                "`preprocess` must be given to the Predictor itself. Got a Predictor and another "
-                "preprocess beside it. Write Predictor(function, preprocess=...)."
-            )
+        _check_options(predictor, preprocess, explained, task)
         return predictor
     _check_placement(predictor, inputs)
-    made = Predictor(predictor, preprocess=preprocess, explained=explained)
+    made = Predictor(
+        predictor, preprocess=preprocess, explained=explained, task=task or "classification"
+    )
     buffers = {name: buffer.clone() for name, buffer in made.named_buffers()}
     point = inputs.detach().clone().requires_grad_()
-    device_indices = range(torch.cuda.device_count()) if inputs.is_cuda else ()
-    with torch.random.fork_rng(devices=device_indices), torch.enable_grad():
+    # Not a fork of its own: it would set back the generators that another thread draws from.
+    with undisturbed(0, inputs.device), torch.enable_grad():
         outputs = made(point)
         again = made.in_batches(inputs.detach(), len(inputs))
     after = dict(made.named_buffers())
@@ -85,6 +86,25 @@ def checked_predictor(
             stacklevel=stacklevel + 1,
         )
     return made
+
+
+def _check_options(
+    predictor: Predictor, preprocess: Function | None, explained: Explained, task: Task | None
+) -> None:
+    """Raise a ValueError where an option that was surely asked for is not the Predictor's own."""
+    if preprocess is not None:
+        raise ValueError(
+            "`preprocess` must be given to the Predictor itself. Got a Predictor and another "
+            "preprocess beside it. Write Predictor(function, preprocess=...)."
+        )
+    asked = {"task": task, "explained": explained if isinstance(explained, Contrast) else None}
+    for option, value in asked.items():
+        own = getattr(predictor, option)
+        if value is not None and value != own:
+            raise ValueError(
+                f"`{option}` must be given to the Predictor itself. Got a Predictor with {own!r} "
+                f"and {value!r} beside it. Write Predictor(function, {option}=...)."
+            )
 
 
 def check_mode(argument: str) -> None:
@@ -118,8 +138,8 @@ def check_apart(predictor: Function, code: nn.Module) -> None:
 
 
 def _place(parameter: Tensor) -> int:
-    """Where a parameter's numbers lie; without any, which object it is."""
-    return parameter.data_ptr() or id(parameter)
+    """Whose memory a parameter's numbers lie in; without any, which object it is."""
+    return parameter.untyped_storage().data_ptr() or id(parameter)
 
 
 def _same(left: Tensor, right: Tensor) -> bool:
@@ -188,7 +208,9 @@ def _check_gradient(outputs: Tensor, point: Tensor) -> None:
 
 
 def check_counts(**counts: int) -> None:
-    """Raise a ValueError unless every count is at least 1."""
+    """Raise a TypeError or ValueError unless every count is a whole number of at least 1."""
     for name, value in counts.items():
+        if not isinstance(value, Integral):
+            raise TypeError(f"`{name}` must be a whole number. Got {value!r}. Use the default.")
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Got {value}. Use the default.")

@@ -1,7 +1,7 @@
 """What a predictor returns: outputs, logits, decisions, and what of them is explained."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -30,11 +30,20 @@ def check_explained(explained: Explained) -> None:
         )
 
 
+def check_task(task: Task) -> None:
+    """Raise a ValueError unless `task` is a known one."""
+    if task not in get_args(Task):
+        raise ValueError(
+            f"`task` must be 'classification' or 'regression'. Got {task!r}. "
+            "Leave it out where there are several classes."
+        )
+
+
 def select(outputs: Tensor, explained: Explained) -> Tensor:
     """What is explained of logits `(batch, classes)`: all, centred, or the difference of two.
 
     Raises:
-        ValueError: A class of the `Contrast` does not exist.
+        ValueError: A class of the `Contrast` does not exist, or both are the same.
     """
     if isinstance(explained, Contrast):
         classes = outputs.shape[1]
@@ -44,6 +53,11 @@ def select(outputs: Tensor, explained: Explained) -> Tensor:
                 "Choose classes that the predictor has."
             )
         target, against = explained
+        if (target - against) % classes == 0:
+            raise ValueError(
+                f"`explained` must name two classes. Got {explained}, whose difference is always "
+                "0. Choose another class to compare with."
+            )
         return (outputs[:, target] - outputs[:, against]).unsqueeze(1)
     if explained == "centred_logit" and outputs.shape[1] > 1:
         return outputs - outputs.mean(dim=1, keepdim=True)

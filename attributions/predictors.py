@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attributions.outputs import Explained, Task, as_logits, as_outputs, check_explained, select
+from attributions.outputs import (
+    Explained,
+    Task,
+    as_logits,
+    as_outputs,
+    check_explained,
+    check_task,
+    select,
+)
 from attributions.replicas import frozen
 
 Function = Callable[..., Any]
@@ -31,7 +39,8 @@ class Predictor(nn.Module):
         task: `"classification"` or `"regression"`.
 
     Raises:
-        ValueError: `explained` is not one of the known forms.
+        TypeError: `function` or `preprocess` cannot be called.
+        ValueError: `explained` or `task` is not one of the known forms.
 
     Examples:
         >>> network = nn.Sequential(nn.Linear(6, 3), nn.Dropout())
@@ -50,7 +59,11 @@ class Predictor(nn.Module):
         task: Task = "classification",
     ) -> None:
         super().__init__()
+        _check_callable("predictor", function)
+        if preprocess is not None:
+            _check_callable("preprocess", preprocess)
         check_explained(explained)
+        check_task(task)
         # In a tuple: the caller's modules are not parts of this one.
         self.original = (function, preprocess)
         self.function = _registered(frozen(function))
@@ -100,6 +113,14 @@ class Predictor(nn.Module):
 def as_predictor(function: Function) -> Predictor:
     """Return a `Predictor` as it is, and anything else frozen into one with the defaults."""
     return function if isinstance(function, Predictor) else Predictor(function)
+
+
+def _check_callable(argument: str, function: object) -> None:
+    if not callable(function):
+        raise TypeError(
+            f"`{argument}` must be a module or a function. Got {type(function).__name__}. "
+            "Pass what maps inputs to outputs."
+        )
 
 
 class _Method(nn.Module):

@@ -76,7 +76,8 @@ def attribute(
         `(batch, classes, latents)`, detached.
 
     Raises:
-        TypeError: `method` is none of these, or does not know an option.
+        TypeError: `method` is none of these, does not know an option, or returns more than
+            attributions.
         RuntimeError: torch.inference_mode is on.
         ValueError: The method's attributions do not have the latents' shape.
 
@@ -171,6 +172,12 @@ def _captum(
             # Captum's advice on speed and hooks, for callers of Captum.
             warnings.simplefilter("ignore", UserWarning)
             column = instance.attribute(latents.clone(), target=target, **options)
+        if not isinstance(column, Tensor):
+            raise TypeError(
+                "`method` must return a tensor of attributions. Got "
+                f"{type(column).__name__} from {name_of(method)}. "
+                "Leave out options that return more, such as return_convergence_delta."
+            )
         columns.append(column.detach())
         if column.shape != latents.shape:
             raise ValueError(

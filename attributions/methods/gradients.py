@@ -7,7 +7,7 @@ from captum.attr._utils.attribution import GradientAttribution
 from captum.log import log_usage
 from torch import Tensor
 
-from attributions.checks import check_counts
+from attributions.checks import check_counts, check_mode
 from attributions.predictors import Function
 
 Target = int | tuple[int, ...] | Tensor | list[int] | list[tuple[int, ...]] | None
@@ -101,6 +101,7 @@ def path_contributions(
 
     Raises:
         ValueError: `n_steps` is below 1.
+        RuntimeError: The outputs do not depend on the inputs, or torch.inference_mode is on.
 
     Examples:
         >>> weight = torch.tensor([[1.0, -2.0]])
@@ -110,6 +111,7 @@ def path_contributions(
         True
     """
     check_counts(n_steps=n_steps)
+    check_mode("forward_func")
     batch = len(inputs)
     if alphas is None:
         noise = torch.rand(

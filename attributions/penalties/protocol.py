@@ -94,6 +94,11 @@ def check_penalties(penalties: Sequence[Any]) -> tuple[Penalty, ...]:
 
     Whatever has `name`, `weight` and a call is one.
     """
+    if not isinstance(penalties, Sequence) or isinstance(penalties, str):
+        raise TypeError(
+            "`penalties` must be a list of penalties. Got "
+            f"{penalties!r}. Write e.g. penalties=[attributions.Sparsity(weight=6)]."
+        )
     for penalty in penalties:
         if isinstance(penalty, type) or not (
             callable(penalty) and hasattr(penalty, "name") and hasattr(penalty, "weight")

@@ -1,9 +1,12 @@
+import threading
+
 import pytest
 import torch
 from torch import nn
 
 from attributions import Contrast, Predictor
 from attributions.checks import check_apart, check_counts, check_mode, checked_predictor
+from attributions.randomness import undisturbed
 from attributions.replicas import frozen
 from tests.cases import (
     FunctionModule,
@@ -131,6 +134,9 @@ def test_a_parameter_shared_with_the_code_is_refused_by_name():
     predictor[1].weight = code[0].weight
     with pytest.raises(ValueError, match=r"'1.weight', .* the code's '0.weight'.*deepcopy"):
         check_apart(predictor, code)
+    predictor[1].weight = nn.Parameter(code[0].weight.detach()[1:])  # a part of its memory
+    with pytest.raises(ValueError, match=r"'1.weight', .* the code's '0.weight'"):
+        check_apart(predictor, code)
 
 
 @pytest.mark.parametrize(
@@ -147,3 +153,64 @@ def test_counts_below_one_are_refused_by_name():
     check_counts(first=1, second=2)
     with pytest.raises(ValueError, match="`second` must be at least 1. Got 0"):
         check_counts(first=1, second=0)
+    for wrong in (1.5, "3", None):
+        with pytest.raises(TypeError, match=f"`first` must be a whole number. Got {wrong!r}"):
+            check_counts(first=wrong)
+
+
+def test_checking_waits_while_another_thread_draws_from_a_seeded_generator():
+    """A fork of its own, ended in between, would set this thread's generator back."""
+    called, drew = threading.Event(), threading.Event()
+    linear, inputs, state = nn.Linear(6, 4), torch.randn(2, 6), torch.get_rng_state()
+
+    def predict(points):
+        called.set()
+        assert drew.wait(10)
+        return linear(points)
+
+    def drawn(other=None):
+        with undisturbed(3, torch.device("cpu")):
+            if other is not None:
+                other.start()
+                called.wait(0.3)  # in vain, where checking waits for its turn
+            first = torch.rand(2)
+            drew.set()
+            if other is not None:
+                other.join(0.3)
+            return torch.cat([first, torch.rand(2)])
+
+    alone = drawn()
+    drew.clear()
+    other = threading.Thread(target=checked_predictor, args=(predict, inputs))
+    together = drawn(other)
+    other.join()
+    assert called.is_set()
+    assert torch.equal(together, alone)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": "regression"}, "`task` must be given to the Predictor itself. Got a Predictor"),
+        ({"explained": Contrast(0, 1)}, "`explained` must be given to the Predictor itself"),
+    ],
+)
+def test_options_that_contradict_a_predictor_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        checked_predictor(Predictor(nn.Linear(6, 4)), torch.randn(2, 6), **options)
+
+
+def test_options_that_repeat_a_predictors_own_are_taken():
+    own = Predictor(nn.Linear(6, 4), explained=Contrast(0, 1), task="regression")
+    options = {"explained": Contrast(0, 1), "task": "regression"}
+    assert checked_predictor(own, torch.randn(2, 6), **options) is own
+
+
+def test_what_cannot_be_called_and_tasks_that_are_none_are_refused():
+    with pytest.raises(TypeError, match="`predictor` must be a module or a function. Got int"):
+        checked_predictor(5, torch.randn(2, 6))
+    with pytest.raises(TypeError, match="`preprocess` must be a module or a function. Got str"):
+        checked_predictor(nn.Linear(6, 4), torch.randn(2, 6), preprocess="resize")
+    with pytest.raises(ValueError, match="`task` must be 'classification' or 'regression'"):
+        checked_predictor(nn.Linear(6, 4), torch.randn(2, 6), task="ranking")

@@ -99,3 +99,9 @@ def test_probabilities_are_recognised_by_every_row():
     assert not are_probabilities(torch.cat([rows, torch.tensor([[0.5, 0.5, 0.5]])]))
     assert not are_probabilities(torch.tensor([[1.5, -0.5]]))
     assert not are_probabilities(torch.ones(3, 1))  # a sigmoid cannot be told from a logit
+
+
+@pytest.mark.parametrize("pair", [(1, 1), (-1, 2)])
+def test_a_contrast_of_a_class_with_itself_is_refused(pair):
+    with pytest.raises(ValueError, match="`explained` must name two classes. Got Contrast"):
+        select(torch.randn(2, 3), Contrast(*pair))

@@ -28,7 +28,7 @@ def check_inputs(code: Code, inputs: Tensor) -> None:
         TypeError: They are not floating-point numbers.
         ValueError: There are none, some are NaN or infinite, or they do not fit the code.
     """
-    if len(inputs) == 0:
+    if inputs.ndim == 0 or len(inputs) == 0:
         raise ValueError("`inputs` must hold at least one example. Got none. Pass a batch.")
     if isinstance(code, VAE):
         code.check_inputs(inputs)
@@ -51,8 +51,16 @@ def check_inputs(code: Code, inputs: Tensor) -> None:
 
 
 def check_baselines(baselines: Tensor, latents: Tensor, *, distribution: bool) -> None:
-    """Raise a ValueError unless there is one row, or one for each example; or any, of a set."""
+    """Raise a ValueError unless there is one finite row, or one for each example; or any, of a set.
+
+    Named baselines are finite where the background is.
+    """
     size = latents.shape[1]
+    if not torch.isfinite(baselines).all():
+        raise ValueError(
+            "`baselines` must be finite. Got NaN or infinity. "
+            "Clean them, or the background that they are computed from."
+        )
     if distribution and baselines.ndim == 2 and baselines.shape[1] == size and len(baselines):
         return
     if baselines.shape not in ((1, size), latents.shape):
@@ -127,10 +135,16 @@ def latent_names_of(code: Code, latents: int, names: Sequence[str] | None) -> tu
 
 
 def feature_names_of(inputs: Array, names: Sequence[str] | None) -> list[str] | None:
-    """Names of a table's columns, its own where none are given; None for other inputs."""
+    """Names of a table's columns, its own where none are given; None for other inputs.
+
+    Raises:
+        ValueError: There are more or fewer names than columns of a table.
+    """
     if names is None:
         columns = getattr(inputs, "columns", None)
         return None if columns is None else [str(column) for column in columns]
+    if len(inputs.shape) == 2:
+        check_names("feature_names", names, inputs.shape[1])
     return [str(name) for name in names]
 
 

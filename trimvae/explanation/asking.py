@@ -19,6 +19,9 @@ class FrozenCode(nn.Module):
     Args:
         code: Anything with `encode` and `decode`.
 
+    Raises:
+        TypeError: It lacks one of the two.
+
     Examples:
         >>> import torch
         >>> from attributions.transforms import Fourier
@@ -29,6 +32,11 @@ class FrozenCode(nn.Module):
 
     def __init__(self, code: Code) -> None:
         super().__init__()
+        if not all(callable(getattr(code, verb, None)) for verb in ("encode", "decode")):
+            raise TypeError(
+                f"`code` must have the methods encode and decode. Got {type(code).__name__}. "
+                "Pass a VAE or a transform; the predictor comes after it."
+            )
         # In a tuple: the caller's module is not a part of this one.
         self._original = (code,)
         self.code = frozen(code)

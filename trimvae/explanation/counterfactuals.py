@@ -113,6 +113,11 @@ def find_counterfactuals(
     _check_search(method, n_latents, n_steps)
     frozen_code, frozen_predictor = asked(code, predictor, "find_counterfactuals")
     latents = as_tensor(latents, "latents").detach().clone()
+    if latents.ndim != 2 or not len(latents):
+        raise ValueError(
+            f"`latents` must have shape (batch, latents). Got {tuple(latents.shape)}. "
+            "Pass one row per example, at least one."
+        )
     lowest, highest = _end("low", low, -2.5, latents), _end("high", high, 2.5, latents)
     before = outputs_at(frozen_code, frozen_predictor, latents)
     wanted = _wanted(target, before)
@@ -155,7 +160,13 @@ def _end(argument: str, values: Array | None, default: float, latents: Tensor) -
     """One end of the range of each latent, `(latents,)`."""
     if values is None:
         return torch.full_like(latents[0], default)
-    return as_tensor(values, argument).detach().to(latents)
+    end = as_tensor(values, argument).detach().to(latents)
+    if end.shape != latents[0].shape:
+        raise ValueError(
+            f"`{argument}` must have shape {tuple(latents[0].shape)}. Got {tuple(end.shape)}. "
+            "Pass one value per latent."
+        )
+    return end
 
 
 def _grid(low: Tensor, high: Tensor, n_steps: int) -> Tensor:

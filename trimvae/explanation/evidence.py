@@ -185,9 +185,15 @@ class Evidence:
             examples: A mask `(batch,)`, or indices.
 
         Raises:
+            TypeError: It is a single number or a slice.
             ValueError: No example is left, or an index is out of range.
         """
         batch, device = len(self.inputs), self.inputs.device
+        if isinstance(examples, slice) or not torch.as_tensor(examples).ndim:
+            raise TypeError(
+                f"`examples` must be a mask or a sequence of indices. Got {examples}. "
+                "Pass a list, e.g. [0] or range(8)."
+            )
         chosen = torch.as_tensor(examples, device=device)
         if chosen.dtype == torch.bool and chosen.shape == (batch,):
             chosen = chosen.nonzero()[:, 0]

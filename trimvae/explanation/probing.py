@@ -141,6 +141,8 @@ class Probing(Weighed):
                 "no decision to flip. Use plot_traversals."
             )
         code, predictor = self._asked("counterfactuals")
+        for example in () if examples is None else examples:
+            self.check_example(example)
         return find_counterfactuals(
             code,
             predictor,

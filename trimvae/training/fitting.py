@@ -203,10 +203,10 @@ def _checked(
     predictor: Predictor | Function, code: TrainableCode, inputs: Tensor, **options: Any
 ) -> Predictor:
     """The predictor, once it is known to be apart from the code and fit for explanation."""
-    function = predictor.original[0] if isinstance(predictor, Predictor) else predictor
-    check_apart(getattr(function, "__self__", function), code)
     inputs = inputs.to(next(code.parameters()).device)
-    return checked_predictor(predictor, inputs, stacklevel=3, **options)
+    found = checked_predictor(predictor, inputs, stacklevel=3, **options)
+    check_apart(found, code)  # its preprocess as well
+    return found
 
 
 def _run(

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from attributions.codes import with_noise_of
 from attributions.penalties.independence import Independence
@@ -115,6 +116,7 @@ class GameTraining(Training):
         """All updates of one batch."""
         inputs, step = inputs_of(batch), int(self.code.batches)
         self.code.check_inputs(inputs)
+        _check_enough(self.code, inputs)
         logged: Terms = {}
         optimizers = self._optimizers()
         for index, update in enumerate(self._updates):
@@ -231,6 +233,15 @@ def parameters_of(update: Update) -> list[nn.Parameter]:
         for parameter in module.parameters()
         if parameter.requires_grad
     ]
+
+
+def _check_enough(code: GenerativeCode, inputs: Tensor) -> None:
+    """Refuse a single example where batch normalisation needs several."""
+    if len(inputs) < 2 and any(isinstance(layer, _BatchNorm) for layer in code.modules()):
+        raise ValueError(
+            f"`data` must give {_article(type(code).__name__)} 2 examples a step or more. Got 1. "
+            "Use a larger batch_size, or drop an incomplete last batch."
+        )
 
 
 def _as_list(found: Any) -> list[Any]:

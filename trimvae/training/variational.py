@@ -62,6 +62,11 @@ class VAETraining(Training):
 
     def take(self, objective: Objective | None) -> None:
         """Minimise this objective; one with a discriminator has that trained beside the VAE."""
+        if isinstance(objective, type) or not (objective is None or callable(objective)):
+            raise TypeError(
+                f"`objective` must be an objective such as BetaVAE(beta=4). Got {objective!r}. "
+                "Make one, or leave it out."
+            )
         self.objective: Objective = BetaVAE() if objective is None else objective
         # Registered, so that its discriminator is trained, moved and saved with the VAE.
         self.adversary = adversary_of(self.objective)

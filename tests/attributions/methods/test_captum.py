@@ -203,3 +203,9 @@ def test_a_method_that_sums_latents_up_is_refused():
 class Summed(Saliency):
     def attribute(self, inputs, target=None, additional_forward_args=None):
         return super().attribute(inputs, target).sum(dim=1)
+
+
+def test_options_that_make_a_method_return_more_are_refused():
+    trim = Trim(torch.nn.Linear(4, 3), torch.nn.Linear(2, 4))
+    with pytest.raises(TypeError, match="`method` must return a tensor .* Got tuple from Integrat"):
+        attribute(IntegratedGradients, trim, torch.randn(5, 2), return_convergence_delta=True)

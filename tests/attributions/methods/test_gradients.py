@@ -150,3 +150,11 @@ def test_bad_counts_are_refused():
         path_contributions(lambda latents: latents, torch.randn(3, 2), target=0, n_steps=0)
     with pytest.raises(ValueError, match="`n_steps` must be at least 1. Got 0"):
         ExpectedGradients(lambda latents: latents).attribute(torch.randn(3, 2), n_steps=0)
+
+
+@pytest.mark.parametrize(
+    "method", [path_contributions, lambda *a: ExpectedGradients(a[0]).attribute(a[1])]
+)
+def test_under_inference_mode_the_error_says_so(method):
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="outside torch.inference_mode"):
+        method(lambda latents: latents.pow(2).sum(dim=1), torch.randn(3, 2))

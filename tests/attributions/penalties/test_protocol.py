@@ -160,3 +160,9 @@ def test_weights_must_not_be_negative_and_are_named():
         with pytest.raises(TypeError):
             kind(1.0)  # by keyword alone
         assert kind(weight=0.0).weight == 0
+
+
+@pytest.mark.parametrize("bare", [Sparsity(weight=1.0), "sparsity", {Sparsity(weight=1.0)}, 6])
+def test_a_penalty_outside_a_list_is_refused(bare):
+    with pytest.raises(TypeError, match="`penalties` must be a list of penalties. Got"):
+        check_penalties(bare)

@@ -190,3 +190,26 @@ def test_a_predictor_of_the_callers_brings_its_own_options(case):
     explanation = explain(vae, predictor, inputs)
     torch.testing.assert_close(explanation.outputs, network(inputs + 1).detach())
     assert explanation.settings["explained"] == "output"
+
+
+def test_baselines_that_are_not_finite_are_refused(case):
+    vae, predictor, inputs = case
+    missing = torch.full_like(inputs, torch.nan)
+    for options in (
+        {"baselines": torch.full((1, 2), torch.nan)},
+        {"baselines": "dataset_mean", "background": missing},
+    ):
+        with pytest.raises(ValueError, match="`baselines` must be finite. Got NaN or infinity"):
+            explain(vae, predictor, inputs, **options)
+
+
+def test_a_number_is_no_batch(case):
+    vae, predictor, _ = case
+    with pytest.raises(ValueError, match="`inputs` must hold at least one example"):
+        explain(vae, predictor, torch.tensor(1.0))
+
+
+def test_a_table_needs_a_name_for_each_column(case):
+    vae, predictor, inputs = case
+    with pytest.raises(ValueError, match="`feature_names` must have 3 entries. Got 1"):
+        explain(vae, predictor, inputs, feature_names=["height"])

@@ -251,3 +251,11 @@ def test_a_frozen_code_stays_with_the_callers_parameters_and_is_frozen_once():
     assert not any(
         id(parameter) in set(map(id, vae.parameters())) for parameter in code.parameters()
     )
+
+
+def test_what_has_not_both_verbs_is_no_code():
+    predictor, inputs = nn.Linear(6, 3), torch.randn(2, 6)
+    for code in (None, nn.Linear(6, 2)):
+        kind = type(code).__name__
+        with pytest.raises(TypeError, match=f"`code` must have the methods .* Got {kind}"):
+            explain(code, predictor, inputs)

@@ -90,8 +90,16 @@ def test_arrays_are_as_good_as_tensors():
         ({"method": "best"}, "`method` must be 'sparse' or 'gradient'. Got 'best'"),
         ({"n_latents": 0}, "`n_latents` must be at least 1"),
         ({"n_steps": 1}, "`n_steps` at least 2. Got 3 and 1"),
+        ({"low": torch.zeros(2)}, r"`low` must have shape \(3,\). Got \(2,\)"),
+        ({"high": torch.zeros(1, 3)}, r"`high` must have shape \(3,\). Got \(1, 3\)"),
     ],
 )
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         find_counterfactuals(Identity(), nn.Linear(3, 4), torch.randn(2, 3), **options)
+
+
+def test_latents_must_be_a_batch():
+    for latents in (torch.randn(3), torch.randn(0, 3)):
+        with pytest.raises(ValueError, match=r"`latents` must have shape \(batch, latents\)"):
+            find_counterfactuals(Identity(), nn.Linear(3, 4), latents)

@@ -117,3 +117,9 @@ def test_classes_examples_and_latents_that_are_not_there_are_named():
             evidence.check_example(wrong)
     with pytest.raises(ValueError, match="`latent` must be from 0 to 2. Got 3"):
         evidence.check_latents(0, 3)
+
+
+@pytest.mark.parametrize("examples", [0, torch.tensor(1), slice(0, 2)])
+def test_numbers_and_slices_are_no_choice_of_examples(examples):
+    with pytest.raises(TypeError, match="`examples` must be a mask or a sequence of indices"):
+        by_hand().select(examples)

@@ -162,3 +162,9 @@ def test_a_regression_has_no_decision_to_flip_and_a_contrast_no_attributes(table
     with pytest.raises(ValueError, match="Got a regression or a contrast"):
         contrast.attributes(0)
     assert contrast.counterfactuals([0]).latents.shape == (1, 3)
+
+
+def test_counterfactuals_of_examples_that_are_not_there_are_refused(rule):
+    for example in (len(rule.inputs), -1):
+        with pytest.raises(ValueError, match=f"`example` must be from 0 .* Got {example}"):
+            rule.counterfactuals([example])

@@ -251,6 +251,9 @@ def test_a_predictor_that_shares_parameters_with_the_code_is_refused_by_name(tab
         fit(vae, Predictor(predictor) if carried else predictor, table, **QUIET)
     with pytest.raises(ValueError, match="`predictor` must not share parameters"):
         fit(vae, predictor.forward, table, **QUIET)
+    preprocess = nn.Sequential(vae.encoder, Means())
+    with pytest.raises(ValueError, match="`predictor` must not share parameters"):
+        fit(vae, nn.Linear(3, 2), table, preprocess=preprocess, **QUIET)
     assert torch.equal(before, weights(vae))
 
 

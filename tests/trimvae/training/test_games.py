@@ -313,3 +313,13 @@ def test_two_processes_end_with_identical_weights_and_statistics(tmp_path):
     before = infogan().state_dict()
     assert not torch.equal(left["generator.0.weight"], before["generator.0.weight"])
     assert int(left["batches"]) == 6  # 24 images, 4 a batch and process
+
+
+@pytest.mark.parametrize("make", [infogan, alae])
+def test_a_single_example_is_refused_where_batches_are_normalised(make, images):
+    model = make()
+    message = f"`data` must give an {type(model).__name__} 2 examples a step or more. Got 1. Use"
+    with pytest.raises(ValueError, match=message):
+        fit(model, predictor(), images[:1], max_epochs=1, **SMALL)
+    history = fit(stylegan(), predictor(), images[:1], max_epochs=1, **SMALL)
+    assert len(history) == 1  # normalises nothing

@@ -200,3 +200,9 @@ def test_a_regression_is_recognised(table):
     predictor = nn.Linear(6, 1)
     history = fit(small_vae(), predictor, table, penalties=[Sparsity()], max_epochs=1, **QUIET)
     assert "prediction" in history[0]
+
+
+@pytest.mark.parametrize("objective", ["betavae", FactorVAE, 4.0])
+def test_what_is_no_objective_is_refused(objective, table, predictor):
+    with pytest.raises(TypeError, match="`objective` must be an objective such as BetaVAE.* Got"):
+        fit(small_vae(), predictor, table, objective=objective, max_epochs=1, **QUIET)
