@@ -93,6 +93,19 @@ class FunctionModule(nn.Module):
         return self.function(self.linear(inputs.flatten(1)))
 
 
+class ReverseOnly(torch.autograd.Function):
+    """An operator without forward mode, as many of users' own are."""
+
+    @staticmethod
+    def forward(ctx, inputs):
+        ctx.save_for_backward(inputs)
+        return inputs.pow(2)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * ctx.saved_tensors[0] * gradient
+
+
 def snapshot(module: nn.Module) -> dict:
     """Everything about a module that must come back as it was."""
     return {

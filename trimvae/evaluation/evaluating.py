@@ -120,6 +120,8 @@ def evaluate(
     with undisturbed(seed, torch.device("cpu")):
         for inputs in _batches(frozen_code, data, batch_size):
             if frozen_predictor is None:
+                # Before the predictor is asked; `explain` checks every batch.
+                check_inputs(frozen_code.original, inputs)
                 frozen_predictor = checked_predictor(
                     predictor, inputs[:8], preprocess=preprocess, explained=explained, task=task
                 )
@@ -154,7 +156,7 @@ def evaluate(
 
 
 def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
-    """Inputs, checked and where the code is; those of arrays also in its precision."""
+    """Inputs where the code is; those of arrays also in its precision."""
     parameter = next(code.parameters(), None)
     of_arrays = not isinstance(data, Tensor | Dataset | DataLoader)
     for batch in loader(data, batch_size, shuffle=False):
@@ -162,5 +164,4 @@ def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
         if parameter is not None:
             precise = of_arrays and inputs.is_floating_point()
             inputs = inputs.to(parameter.device, parameter.dtype if precise else inputs.dtype)
-        check_inputs(code.original, inputs)
         yield inputs

@@ -171,9 +171,8 @@ class GameTraining(Training):
             else:
                 latents = self.code.draw(count, generator)
             if through.prediction_weight:
-                reconstructions = self.code.decode(latents)
-                terms["prediction"] = through.prediction(through.outputs(inputs), reconstructions)
-                total = total + through.prediction_weight * terms["prediction"]
+                outputs, drawn = through.outputs(inputs), self.code.decode(latents)
+                total = total + through.weighted_prediction(outputs, drawn, terms)
             if penalised:
                 inputs, latents = inputs[:count], latents[:count]
                 total = total + self._penalty(inputs, latents, generator, terms)

@@ -120,22 +120,31 @@ class ThroughClassifier:
 
         The KL of the two distributions for a classifier, squared error for a regression.
         """
-        reencoded = self.trim.predictor(reconstructions)
-        if self.trim.predictor.task == "regression":
-            return F.mse_loss(reencoded, outputs)
-        return prediction_kl(outputs, reencoded)
+        return self._distance(outputs, self.trim.predictor(reconstructions))
+
+    def weighted_prediction(self, outputs: Tensor, reconstructions: Tensor, terms: Terms) -> Tensor:
+        """Prediction loss with its weight; its value goes to `terms`."""
+        terms["prediction"] = self.prediction(outputs, reconstructions)
+        return self.prediction_weight * terms["prediction"]
 
     def kept(self, inputs: Tensor, reconstructions: Tensor) -> Terms:
         """Prediction loss and agreement of held-out inputs, by name; empty without a predictor."""
         if self.predictor is None:
             return {}
-        outputs = self.outputs(inputs)
-        regression = self.trim.predictor.task == "regression"
-        reencoded = self.outputs(reconstructions)
+        outputs, reencoded = self.outputs(inputs), self.outputs(reconstructions)
         return {
-            "prediction": self.prediction(outputs, reconstructions),
-            "agreement": agreement(outputs, reencoded, regression=regression),
+            "prediction": self._distance(outputs, reencoded),
+            "agreement": agreement(outputs, reencoded, regression=self._of_quantities),
         }
+
+    @property
+    def _of_quantities(self) -> bool:
+        return self.trim.predictor.task == "regression"
+
+    def _distance(self, outputs: Tensor, reencoded: Tensor) -> Tensor:
+        if self._of_quantities:
+            return F.mse_loss(reencoded, outputs)
+        return prediction_kl(outputs, reencoded)
 
     def examples(self, batch: int, processes: int = 1) -> int:
         """How many examples of this process' batch the penalties see."""

@@ -159,8 +159,7 @@ class VAETraining(Training):
             return total
         outputs = through.outputs(inputs)
         if through.prediction_weight:
-            terms["prediction"] = through.prediction(outputs, reconstructions)
-            total = total + through.prediction_weight * terms["prediction"]
+            total = total + through.weighted_prediction(outputs, reconstructions, terms)
         if penalised:
             world, rank = self.world()
             count = min(len(latents), through.examples(len(latents), world))

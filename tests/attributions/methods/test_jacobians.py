@@ -5,6 +5,7 @@ from torch import nn
 from attributions import Trim, integrated_gradients
 from attributions.methods.jacobians import input_x_gradient, jacobian, saliency
 from tests.cases import (
+    ReverseOnly,
     smooth_decoder,
     smooth_predictor,
 )
@@ -17,19 +18,6 @@ def test_the_jacobian_is_that_of_central_differences(mode):
     latents = torch.randn(4, 3, dtype=torch.float64)
     rows = jacobian(trim, latents, mode=mode)
     torch.testing.assert_close(rows, jacobian_loop(trim, latents), atol=1e-8, rtol=1e-6)
-
-
-class ReverseOnly(torch.autograd.Function):
-    """An operator without forward mode, as many of users' own are."""
-
-    @staticmethod
-    def forward(ctx, inputs):
-        ctx.save_for_backward(inputs)
-        return inputs.pow(2)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return 2 * ctx.saved_tensors[0] * gradient
 
 
 def test_operators_without_forward_mode_fall_back_to_reverse_mode():

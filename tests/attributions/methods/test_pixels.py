@@ -4,20 +4,7 @@ from torch import nn
 
 from attributions import Trim, integrated_gradients
 from attributions.methods.pixels import pixel_attributions
-from tests.cases import convolutional_decoder, smooth_decoder, smooth_predictor
-
-
-class ReverseOnly(torch.autograd.Function):
-    """An operator without forward mode."""
-
-    @staticmethod
-    def forward(ctx, inputs):
-        ctx.save_for_backward(inputs)
-        return inputs.pow(2)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return 2 * ctx.saved_tensors[0] * gradient
+from tests.cases import ReverseOnly, convolutional_decoder, smooth_decoder, smooth_predictor
 
 
 def smooth_case():

@@ -54,15 +54,19 @@ def by_hand_of(weighed, latents, attributions):
     return by_hand(**held)
 
 
-def test_a_code_with_fewer_latents_leaves_some_without_a_match():
-    one = by_hand()
-    other = by_hand(
-        latents=one.latents[:, 1:2],
-        attributions=one.attributions[..., 1:2],
+def second_latent_of(weighed):
+    """The same through a code that has this latent alone."""
+    return by_hand(
+        latents=weighed.latents[:, 1:2],
+        attributions=weighed.attributions[..., 1:2],
         total_variation=None,
         latent_names=("only",),
     )
-    found = compare(one, other)
+
+
+def test_a_code_with_fewer_latents_leaves_some_without_a_match():
+    one = by_hand()
+    found = compare(one, second_latent_of(one))
     assert found.matched.tolist() == [-1, 0, -1]
     assert found.latent_correlation.tolist() == [0, pytest.approx(1), 0]
     assert found.share[1].tolist() == [0, 1, 0]
@@ -151,13 +155,7 @@ def test_explanations_that_are_the_same_agree_in_every_figure_whatever_the_order
 
 def test_a_latent_without_match_agrees_with_nothing():
     one = by_hand()
-    other = by_hand(
-        latents=one.latents[:, 1:2],
-        attributions=one.attributions[..., 1:2],
-        total_variation=None,
-        latent_names=("only",),
-    )
-    found = compare(one, other)
+    found = compare(one, second_latent_of(one))
     strongest = one.target_attributions.abs().argmax(dim=1)
     assert found.same_strongest == pytest.approx((strongest == 1).double().mean().item())
     cosines = one.target_attributions[:, 1].abs() / one.target_attributions.norm(dim=1)
