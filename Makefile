@@ -38,7 +38,7 @@ test-oldest: .venv-oldest/installed
 	sed -n '/^dependencies/,/^]/s/^ *"\([a-z0-9-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml \
 		> .venv-oldest/constraints.txt
 	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt \
-		--editable '.[demo]' 'build>=1.2' 'h5py>=3.10' 'hatchling>=1.27' 'pytest>=8' 'pytest-xdist>=3.6'
+		--editable '.[demo,flow]' 'build>=1.2' 'h5py>=3.10' 'hatchling>=1.27' 'pytest>=8' 'pytest-xdist>=3.6'
 	touch $@
 
 lint: .venv/installed
@@ -76,9 +76,11 @@ fashion: .venv/installed
 dsprites: .venv/installed
 	$(BIN)/python -m benchmarks.disentanglement.dsprites
 
-# Does the explanation name the rule? Three seeds, about an hour on two cores.
+# Does the explanation name the rule? Three seeds, about an hour on two cores. Then rules with several
+# classes: five seeds, another hour.
 planted-rules: .venv/installed
 	$(BIN)/python -m benchmarks.planted_rules.run --seeds 0 1 2
+	$(BIN)/python -m benchmarks.planted_rules.classes --seeds 0 1 2 3 4
 
 # InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side, on Fashion-MNIST and on
 # planted rules: about two hours on two cores. Needs the files of `make fashion`.

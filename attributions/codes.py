@@ -101,6 +101,15 @@ def encode(code: Code, inputs: Tensor) -> Encoded:
     return encoded
 
 
+def baseline_of(code: Code, latents: Tensor) -> Tensor:
+    """Where attributions start by default: what the code's prior expects, `(1, latents)`.
+
+    The code's own `baseline(1)`, where it has that method, and else 0, a normal prior's mean.
+    """
+    own = getattr(code, "baseline", None)
+    return torch.zeros_like(latents[:1]) if own is None else own(1).detach().to(latents)
+
+
 class Decoder(nn.Module):
     """A code's `decode` as a module, so that methods that hook modules (DeepLift) find it all."""
 

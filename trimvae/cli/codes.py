@@ -152,7 +152,7 @@ def _new_vae(model: str, parts: Split, latent_size: int, likelihood: str) -> VAE
 
 def code_parts(vae: VAE, inputs: Tensor, seed: int) -> dict[str, float]:
     """The KL's three parts, in nats: 10,000 points against the whole training set."""
-    device = next(vae.parameters()).device
+    vae, device = vae.unturned, next(vae.parameters()).device
     with torch.no_grad():
         posteriors = [vae.encode(part.to(device)) for part in inputs.split(512)]
     whole = Normal(

@@ -1,13 +1,15 @@
 """Where attributions start: named baselines in latent space."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
-from attributions.codes import Code, Encoded, encode
+from attributions.codes import Code, baseline_of, encode
 from attributions.outputs import decisions
 from attributions.predictors import Function
+from attributions.turned import TurnedNormal
 from trimvae.explanation.asking import asked
 
 NamedBaseline = Literal["prior_mean", "dataset_mean", "class_mean", "posterior"]
@@ -59,26 +61,31 @@ def baselines_named(
         )
     frozen_code, frozen_predictor = asked(code, predictor, "baselines_named")
     if name == "prior_mean":
-        own = getattr(frozen_code.code, "baseline", None)
-        return torch.zeros_like(latents[:1]) if own is None else own(1).detach().to(latents)
+        return baseline_of(frozen_code.code, latents)
     if background is None or len(background) == 0:
         raise ValueError(
             f"`background` must hold inputs for baselines={name!r}. Got none. Pass inputs of "
             "the kind that the code was trained on."
         )
     with torch.no_grad():
+        if name == "posterior":
+            count = _DRAWS if distribution else len(latents)
+            return _drawn(frozen_code.encode(background), count, generator)
         codes = encode(frozen_code, background)
     if name == "dataset_mean":
         return codes.latents.mean(dim=0, keepdim=True)
-    if name == "posterior":
-        return _drawn(codes, _DRAWS if distribution else len(latents), generator)
     classes = decisions(frozen_predictor.in_batches(background))
     return _class_means(codes.latents, classes, predicted)
 
 
-def _drawn(codes: Encoded, count: int, generator: torch.Generator | None) -> Tensor:
+def _drawn(posterior: Any, count: int, generator: torch.Generator | None) -> Tensor:
     """Draws from the posteriors of random examples, `(count, latents)`."""
-    means, deviations = codes
+    if isinstance(posterior, TurnedNormal):  # whose coordinates are not independent
+        drawn: Tensor = posterior.axes(_drawn(posterior.base, count, generator))
+        return drawn
+    spread = isinstance(posterior, Normal)
+    means: Tensor = posterior.mean if spread else posterior
+    deviations: Tensor = posterior.stddev if spread else torch.zeros_like(means)
     rows = torch.randint(len(means), (count,), generator=generator, device=means.device)
     noise = torch.randn(
         (count, means.shape[1]), generator=generator, device=means.device, dtype=means.dtype

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from attributions.axes import Axes
 from attributions.codes import Code, encode
 from attributions.measures.counterfactuals import Counterfactual, counterfactual_figures
 from attributions.outputs import decisions
@@ -130,20 +131,30 @@ def find_counterfactuals(
     with torch.no_grad():
         inputs, inputs_before = frozen_code.decode(moved), frozen_code.decode(latents)
         reencoded, _ = encode(frozen_code, inputs)
+    figures = counterfactual_figures(
+        latents,
+        moved,
+        (inputs_before, inputs),
+        (before, outputs),
+        target=None if target is None else wanted,
+    )
     return Counterfactuals(
         latents=moved,
         inputs=inputs,
         outputs=outputs,
-        figures=counterfactual_figures(
-            latents,
-            moved,
-            (inputs_before, inputs),
-            (before, outputs),
-            target=None if target is None else wanted,
-        ),
-        log_prior_before=Normal(0.0, 1.0).log_prob(latents).sum(dim=1),
+        figures=figures._replace(log_prior=_log_prior(frozen_code.code, moved)),
+        log_prior_before=_log_prior(frozen_code.code, latents),
         reencoding_error=(reencoded - moved).norm(dim=1),
     )
+
+
+def _log_prior(code: Code, latents: Tensor) -> Tensor:
+    """Log-density `(batch,)` of the code's own latents, behind the axes that it is seen along."""
+    axes = getattr(code, "axes", None)
+    with torch.no_grad():
+        own = axes.inverse(latents) if isinstance(axes, Axes) else latents
+    density: Tensor = Normal(0.0, 1.0).log_prob(own).sum(dim=1)
+    return density
 
 
 def _check_search(method: str, n_latents: int, n_steps: int) -> None:

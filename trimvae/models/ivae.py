@@ -216,7 +216,7 @@ class IVAE(VAE):
         mean, log_variance = self.prior_network(self._checked(contexts)).chunk(2, dim=1)
         if not self.prior_mean:
             mean = torch.zeros_like(mean)
-        return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
+        return self._seen(Normal(mean, (0.5 * log_variance).exp(), validate_args=False))
 
     def encode(self, inputs: Tensor, contexts: Tensor | None = None) -> Normal:
         """Return q(z given x), or q(z given x and u), over `(batch, latent_size)`.
@@ -228,8 +228,7 @@ class IVAE(VAE):
         if not self.conditional_posterior:
             return super().encode(inputs)
         self.check_shape(inputs)
-        posterior: Normal = self.encoder(inputs, self._checked(contexts))
-        return posterior
+        return self._seen(self.encoder(inputs, self._checked(contexts)))
 
     def posterior_given(self, inputs: Tensor, contexts: Tensor | None) -> Normal:
         """`encode` with contexts, for training."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Laplace, Normal
 
+from attributions.axes import Axes, axes_of
 from attributions.checks import check_counts
 from trimvae.models.checks import check_event_shape, check_finite_floats
 from trimvae.models.networks import (
@@ -16,12 +17,12 @@ from trimvae.models.networks import (
     DenseEncoder,
 )
 from trimvae.models.recipe import Recipe
-from trimvae.models.saved import TrainableCode
+from trimvae.models.seen import SeenAlongAxes
 
 Likelihood = Literal["bernoulli", "gaussian", "laplace"]
 
 
-class VAE(TrainableCode):
+class VAE(SeenAlongAxes):
     r"""A variational autoencoder, as two verbs: `encode` to a Normal, `decode` to inputs.
 
     References:
@@ -69,6 +70,7 @@ class VAE(TrainableCode):
             raise ValueError(f"`scale` must be above 0. Got {scale}. Use a typical error's size.")
         self.encoder = encoder
         self.decoder = decoder
+        self.axes: Axes | None = None
         self._latent_size = latent_size
         self.likelihood = likelihood
         self.scale = scale
@@ -196,10 +198,10 @@ class VAE(TrainableCode):
 
     @property
     def prior(self) -> Normal:
-        """p(z), a standard normal over `(latent_size,)`, where the parameters are."""
+        """p(z), a standard normal over `(latent_size,)`, seen along the axes, if there are any."""
         parameter = next(self.parameters())
         zeros = torch.zeros(self.latent_size, device=parameter.device, dtype=parameter.dtype)
-        return Normal(zeros, torch.ones_like(zeros), validate_args=False)
+        return self._seen(Normal(zeros, torch.ones_like(zeros), validate_args=False))
 
     def encode(self, inputs: Tensor) -> Normal:
         """Return q(z given x) of inputs `(batch, *event)`, over `(batch, latent_size)`.
@@ -215,7 +217,7 @@ class VAE(TrainableCode):
             self._latent_size = encoded.mean.shape[1] if is_normal else encoded.shape[1] // 2
         if isinstance(encoded, Normal):
             mean, deviation = self._in_full(encoded.mean), self._in_full(encoded.stddev)
-            return Normal(mean, deviation, validate_args=False)
+            return self._seen(Normal(mean, deviation, validate_args=False))
         if encoded.shape != (len(inputs), 2 * self.latent_size):
             raise ValueError(
                 "`encoder` must return a Normal or (batch, 2 * latent_size) means and "
@@ -223,7 +225,7 @@ class VAE(TrainableCode):
                 f"{self.latent_size}. Change its last layer."
             )
         mean, log_variance = self._in_full(encoded).chunk(2, dim=1)
-        return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
+        return self._seen(Normal(mean, (0.5 * log_variance).exp(), validate_args=False))
 
     def prior_given(self, contexts: Tensor | None) -> Normal:
         """Return p(z) for training; `contexts` only matter to a conditional VAE."""
@@ -235,7 +237,7 @@ class VAE(TrainableCode):
 
     def observe(self, latents: Tensor) -> Distribution:
         """Return p(x given z) of latents `(batch, latent_size)`, over `(batch, *event)`."""
-        decoded = self._in_full(self.decoder(latents))
+        decoded = self._in_full(self.decoder(self._own(latents)))
         if self.likelihood == "bernoulli":
             # Not validated: grey values between 0 and 1 count as probabilities.
             return Bernoulli(logits=decoded, validate_args=False)
@@ -244,7 +246,7 @@ class VAE(TrainableCode):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Reconstructions `(batch, *event)`: the mean of p(x given z)."""
-        decoded = self._in_full(self.decoder(latents))
+        decoded = self._in_full(self.decoder(self._own(latents)))
         return decoded.sigmoid() if self.likelihood == "bernoulli" else decoded
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -279,14 +281,13 @@ class VAE(TrainableCode):
 
     @property
     def description(self) -> dict[str, Any] | None:
-        """What `convolutional` or `dense` was given; None for modules of your own."""
-        return self.architecture
+        """What `convolutional` or `dense` was given, and the axes; None for modules of your own."""
+        return self._with_axes_described(self.architecture)
 
     @classmethod
     def _of(cls, description: dict[str, Any]) -> Self:
-        rest = {name: value for name, value in description.items() if name != "kind"}
-        return (
-            cls.convolutional(**rest)
-            if description["kind"] == "convolutional"
-            else cls.dense(**rest)
-        )
+        rest = {**description}
+        kind, axes = rest.pop("kind"), rest.pop("axes", None)
+        made = cls.convolutional(**rest) if kind == "convolutional" else cls.dense(**rest)
+        made.axes = None if axes is None else axes_of(axes)
+        return made

@@ -15,6 +15,7 @@ from trimvae.models.recipe import Schedule
 from trimvae.models.saved import TrainableCode
 from trimvae.objectives import Objective
 from trimvae.training.lightning import TermLog
+from trimvae.training.reaching import Penalised, check_penalised
 from trimvae.training.through_classifier import ThroughClassifier
 
 
@@ -37,6 +38,9 @@ class Training(L.LightningModule):
             the recipe's.
         penalty_residual: Whether penalties see the predictor at decoder plus residual, held fixed
             along each path; otherwise at the decoder alone.
+        penalised: What the penalties' gradient reaches, of a VAE that is seen along axes: `"both"`
+            VAE and axes, `"axes"` or `"code"` alone, or `"alternating"`, one after the other. The
+            other is held for the penalties; objective and prediction loss train the VAE as ever.
         seed: Of all that is drawn.
     """
 
@@ -57,6 +61,7 @@ class Training(L.LightningModule):
         penalty_n_steps: int = 4,
         penalty_every: int | None = None,
         penalty_residual: bool = False,
+        penalised: Penalised = "both",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -65,7 +70,9 @@ class Training(L.LightningModule):
             prediction_weight = 0.0 if predictor is None else recipe.prediction_weight
         if predictor is not None and not isinstance(predictor, Predictor):
             predictor = Predictor(predictor, explained="centred_logit")
+        check_penalised(penalised, code)
         self.code = code
+        self.penalised: Penalised = penalised
         self.seed = seed
         self.schedule = _checked_schedule(schedule or recipe.schedule)
         self.learning_rate = recipe.learning_rate if learning_rate is None else learning_rate
@@ -115,6 +122,7 @@ class Training(L.LightningModule):
             "penalty_n_steps": through.n_steps,
             "penalty_every": through.every,
             "penalty_residual": through.residual,
+            "penalised": self.penalised,
             "seed": self.seed,
         }
 

@@ -30,6 +30,7 @@ from trimvae.training.lightning import (
     make_trainer,
     quiet_lightning,
 )
+from trimvae.training.reaching import Penalised
 from trimvae.training.variational import VAETraining
 
 _LOOPHOLE = (
@@ -59,6 +60,7 @@ def fit(
     penalty_n_steps: int = 4,
     penalty_every: int | None = None,
     penalty_residual: bool = False,
+    penalised: Penalised = "both",
     seed: int = 0,
     checkpoint_dir: str | Path | None = None,
     resume: bool = False,
@@ -109,6 +111,9 @@ def fit(
             every 4 for a VAE, every step for a game.
         penalty_residual: Whether penalties see the predictor at decoder plus residual, held fixed
             along each path; otherwise, as the prediction loss does, at the decoder alone.
+        penalised: What the penalties' gradient reaches, of a VAE that is seen along axes: `"both"`
+            VAE and axes, `"axes"` or `"code"` alone, or `"alternating"`, one after the other. The
+            other is held for the penalties; objective and prediction loss train the VAE as ever.
         seed: Of shuffling, sampling and path points.
         checkpoint_dir: Folder for `last.ckpt`, replaced whole after every epoch.
         resume: Go on from `last.ckpt`; the result is that of an uninterrupted run. What is asked
@@ -169,6 +174,7 @@ def fit(
             penalty_n_steps=penalty_n_steps,
             penalty_every=penalty_every,
             penalty_residual=penalty_residual,
+            penalised=penalised,
             seed=seed,
         )
         shown = module.through.fingerprint(first[:1])

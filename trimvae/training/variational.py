@@ -13,6 +13,7 @@ from trimvae.objectives import BetaVAE, FactorVAE, Objective, Pass, kl, permuted
 from trimvae.training.base import Training
 from trimvae.training.lightning import check_finite
 from trimvae.training.posteriors import RecentPosteriors
+from trimvae.training.reaching import idle, only_reaching, reached_now
 from trimvae.training.through_classifier import Terms
 
 # What randomness is for: each use draws from a generator of its own.
@@ -27,8 +28,9 @@ class VAETraining(Training):
     The prediction loss $L$ asks that the reconstruction receives the same prediction as the input:
     the KL of the two distributions for a classifier, squared error for a regression. Labels are
     never used. The penalties see contributions along the path from the prior mean to the sampled
-    latents, of the predicted class, without residual unless asked. They are lazily applied: on
-    every `penalty_every`-th step, with as many times the weight, on the first
+    latents, of the predicted class, without residual unless asked. Of a VAE that is seen along axes
+    they see contributions of the axes; all else is that of its own latents. They are lazily
+    applied: on every `penalty_every`-th step, with as many times the weight, on the first
     `penalty_examples` of the batch and `penalty_n_steps` random points per path.
 
     All randomness is drawn from seed and step, so that a resumed run repeats an uninterrupted
@@ -55,6 +57,9 @@ class VAETraining(Training):
             every 4.
         penalty_residual: Whether penalties see the predictor at decoder plus residual, held fixed
             along each path; otherwise, as the prediction loss does, at the decoder alone.
+        penalised: What the penalties' gradient reaches, of a VAE that is seen along axes: `"both"`
+            VAE and axes, `"axes"` or `"code"` alone, or `"alternating"`, one after the other. The
+            other is held for the penalties; objective and prediction loss train the VAE as ever.
         seed: Of noise and path points.
     """
 
@@ -82,16 +87,17 @@ class VAETraining(Training):
         second = None
         if self.adversary is not None:
             inputs, contexts, second = self._second_batch(inputs, contexts)
-        posterior = self.code.posterior_given(inputs, contexts)
-        prior = self.code.prior_given(contexts)
+        code = self.code.unturned
+        posterior, prior = code.posterior_given(inputs, contexts), code.prior_given(contexts)
         latents = self._sampled(posterior)
-        observation = self.code.observe(latents)
+        observation = code.observe(latents)
         size, step = size_of(self._trainer), self.global_step
         total, terms = self.objective(
             Pass(inputs, posterior, prior, latents, observation, size, step, second)
         )
         terms = dict(terms)
         total = total + self._explained(inputs, latents, observation.mean, terms)
+        total = total + idle(self.code.axes)
         remedy = f"at step {step}. Lower `learning_rate` or the weights."
         check_finite(total, terms, "fit", remedy)
         self._log.add(self, {"loss": total, **terms}, len(inputs))
@@ -106,11 +112,12 @@ class VAETraining(Training):
     def validation_step(self, batch: Any, batch_index: int) -> None:
         """Reconstruction, KL, prediction loss and agreement at the posterior means."""
         inputs, contexts = self._inputs_of(batch)
-        posterior = self.code.posterior_given(inputs, contexts)
-        observation = self.code.observe(posterior.mean)
+        code = self.code.unturned
+        posterior = code.posterior_given(inputs, contexts)
+        observation = code.observe(posterior.mean)
         terms = {
             "reconstruction": reconstruction(inputs, observation),
-            "kl": kl(posterior, self.code.prior_given(contexts)),
+            "kl": kl(posterior, code.prior_given(contexts)),
             **self.through.kept(inputs, observation.mean),
         }
         self.log_validation(terms, len(inputs))
@@ -152,7 +159,7 @@ class VAETraining(Training):
     def _explained(
         self, inputs: Tensor, latents: Tensor, reconstructions: Tensor, terms: Terms
     ) -> Tensor:
-        """Weighted prediction loss and penalties; their values go to `terms`."""
+        """Weighted prediction loss and penalties at the VAE's own latents; values go to `terms`."""
         through, total = self.through, latents.new_zeros(())
         penalised = through.penalises(self.global_step)
         if not (through.prediction_weight or penalised):
@@ -161,18 +168,29 @@ class VAETraining(Training):
         if through.prediction_weight:
             total = total + through.weighted_prediction(outputs, reconstructions, terms)
         if penalised:
-            world, rank = self.world()
-            count = min(len(latents), through.examples(len(latents), world))
-            step = through.step(
-                inputs[:count],
-                latents[:count],
-                outputs[:count],
-                noise=self._uniform(count, latents.device),
-                generator=self._drawing(latents.device, _PENALTIES + rank),
-                encode=lambda some: self.code.encode(some).mean,
-            )
-            total = total + through.penalty(step, terms)
+            count = min(len(latents), through.examples(len(latents), self.world()[0]))
+            total = total + self._penalty(inputs[:count], latents[:count], outputs[:count], terms)
         return total
+
+    def _penalty(self, inputs: Tensor, latents: Tensor, outputs: Tensor, terms: Terms) -> Tensor:
+        """Weighted penalties, along the axes if there are any; their values go to `terms`."""
+        through, axes = self.through, self.code.axes
+        reached = reached_now(self.penalised, self.global_step // through.every)
+        with only_reaching(self.code, reached):
+            starts = None
+            if axes is not None:
+                latents = axes(latents.detach() if reached == "axes" else latents)
+                starts = self.code.baseline(len(latents))
+            step = through.step(
+                inputs,
+                latents,
+                outputs,
+                noise=self._uniform(len(latents), latents.device),
+                generator=self._drawing(latents.device, _PENALTIES + self.world()[1]),
+                encode=lambda some: self.code.encode(some).mean,
+                baselines=starts,
+            )
+            return through.penalty(step, terms)
 
     def _sampled(self, posterior: Normal, use: int = _NOISE) -> Tensor:
         return posterior.mean + posterior.stddev * self._normal(posterior.mean, use)
@@ -189,7 +207,8 @@ class VAETraining(Training):
         inputs, others = inputs.chunk(2)
         context, other = (None, None) if contexts is None else contexts.chunk(2)
         with torch.no_grad():
-            latents = self._sampled(self.code.posterior_given(others, other), _SECOND_BATCH)
+            posterior = self.code.unturned.posterior_given(others, other)
+            latents = self._sampled(posterior, _SECOND_BATCH)
         generator = self._drawing(latents.device, _SHUFFLE + self.world()[1])
         return inputs, context, permuted(latents, generator)
 
