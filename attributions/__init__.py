@@ -6,6 +6,7 @@ The names here are the ones that most scripts need. One module deeper are `attri
 
 from attributions import measures, methods, penalties
 from attributions.codes import Code
+from attributions.explanatory import explanatory_axes
 from attributions.heatmaps import plot_heatmap
 from attributions.methods import (
     ExpectedGradients,
@@ -35,6 +36,7 @@ __all__ = [
     "differentiable",
     "exact_shapley",
     "expected_gradients",
+    "explanatory_axes",
     "integrated_gradients",
     "measures",
     "methods",

@@ -6,7 +6,12 @@ from attributions.measures.dependence import (
     beyond_class,
     class_dependence,
     classes_per_latent,
+    normalised_mutual_information,
     within_class_share,
+)
+from attributions.measures.directions import (
+    class_dependence_of_class_directions,
+    class_directions,
 )
 from attributions.measures.fidelity import (
     agreement,
@@ -45,6 +50,8 @@ __all__ = [
     "attribute_effects",
     "beyond_class",
     "class_dependence",
+    "class_dependence_of_class_directions",
+    "class_directions",
     "classes_per_latent",
     "completeness_error",
     "counterfactual_figures",
@@ -59,6 +66,7 @@ __all__ = [
     "latents_for_share",
     "monotonicity",
     "mutual_information",
+    "normalised_mutual_information",
     "participation_ratio",
     "prediction_kl",
     "rank_correlation",

@@ -44,10 +44,34 @@ def class_dependence(attributions: Tensor, predicted: Tensor) -> Tensor:
         attributions.shape[1], int(classes.max()) + 1, dtype=torch.float64, device=classes.device
     )
     ones = torch.ones(len(classes), dtype=torch.float64, device=classes.device)
-    joint = table.index_put((strongest, classes), ones, accumulate=True) / len(classes)
-    of_latents, of_classes = _entropy(joint.sum(dim=1)), _entropy(joint.sum(dim=0))
-    shared = of_latents + of_classes - _entropy(joint.flatten())
-    return (2 * shared / (of_latents + of_classes)).to(attributions.dtype)
+    counts = table.index_put((strongest, classes), ones, accumulate=True)
+    return normalised_mutual_information(counts).to(attributions.dtype)
+
+
+def normalised_mutual_information(counts: Tensor) -> Tensor:
+    r"""Mutual information of two partitions over the mean of their entropies, from a table.
+
+    $$ \frac{2\, I(r;\, c)}{H(r) + H(c)} $$
+
+    References:
+        Strehl, Ghosh: Cluster Ensembles, 2002, https://www.jmlr.org/papers/v3/strehl02a.html
+
+    Args:
+        counts: `(rows, columns)`, how many examples are in both: not negative, not all 0.
+
+    Returns:
+        Scalar in [0, 1]; NaN where one row and one column hold everything.
+
+    Examples:
+        >>> normalised_mutual_information(torch.tensor([[2.0, 0.0], [0.0, 2.0]])).item()
+        1.0
+        >>> normalised_mutual_information(torch.ones(2, 2)).item()
+        0.0
+    """
+    joint = counts.double() / counts.sum()
+    of_rows, of_columns = _entropy(joint.sum(dim=1)), _entropy(joint.sum(dim=0))
+    shared = of_rows + of_columns - _entropy(joint.flatten())
+    return 2 * shared / (of_rows + of_columns)
 
 
 def within_class_share(attributions: Tensor, predicted: Tensor) -> Tensor:

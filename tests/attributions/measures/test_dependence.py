@@ -6,6 +6,7 @@ from attributions.measures import (
     beyond_class,
     class_dependence,
     classes_per_latent,
+    normalised_mutual_information,
     within_class_share,
 )
 
@@ -40,6 +41,16 @@ def test_a_latent_for_each_class_is_a_tautology_and_shared_factors_are_not():
     shared = bits * torch.rand(400, 3, generator=generator)
     assert class_dependence(shared, predicted) < 0.1  # at most .022 on ten seeds
     assert classes_per_latent(shared, predicted).tolist() == [8] * 3
+
+
+def test_information_of_a_table_is_that_of_the_examples_it_counts():
+    rows, columns = torch.randint(4, (80,)), torch.randint(3, (80,))
+    counts = torch.zeros(5, 3)  # the last row is empty
+    for row, column in zip(rows, columns, strict=True):
+        counts[row, column] += 1
+    expected = normalized_mutual_info_score(rows, columns)
+    assert normalised_mutual_information(counts).item() == pytest.approx(expected, abs=1e-12)
+    assert normalised_mutual_information(torch.tensor([[4.0, 0.0]])).isnan()
 
 
 def test_what_lies_within_classes_and_between_them_adds_up():
