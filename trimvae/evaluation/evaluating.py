@@ -46,7 +46,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure how far explanations through a code can be trusted.
 
-    Fidelity, completeness, sparsity and monotonicity over all examples, batch by batch. On the
+    Fidelity, completeness, sparsity, monotonicity and what is said beyond the class over all
+    examples, batch by batch (`class_dependence_of_class_directions` over the first 10,000). On the
     first `n_interventions` also what has to decode many times: deletion and insertion between
     random order (0) and greedy oracle (1); flip@k beside that of random latents; information
     flow in nats with its control; agreement after one latent is replaced by another example's;

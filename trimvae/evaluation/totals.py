@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attributions.measures.simplicity import latents_for_share
+from trimvae.explanation.tautology import ClassTotals
 from trimvae.explanation.trust import Weighed
 
 _OF_EACH_CLASS = ("agreement", "effective_latents", "latent_share", "attribution_size")
@@ -19,10 +20,12 @@ class Totals:
         self._sums: dict[str, float] = defaultdict(float)
         self._classes: dict[str, dict[str, float]] = {}
         self._squares: Tensor | None = None
+        self._of_classes = ClassTotals()
 
     def add(self, explanation: Weighed) -> None:
         """Add a batch."""
         self.count += len(explanation.inputs)
+        self._of_classes.add(explanation)
         rows = _figures_of_examples(explanation)
         for name, values in rows.items():
             self._sums[name] += values.double().nansum().item()
@@ -52,6 +55,7 @@ class Totals:
             total, squares, error = self._squares
             variance = squares - total.pow(2) / self.count
             figures["agreement"] = float(1 - error.sum() / variance.sum())
+        figures |= self._of_classes.figures()
         by_class = {
             name: {
                 figure: value if figure == "examples" else value / row["examples"]

@@ -1,5 +1,6 @@
 """Two explanations of the same inputs: two predictors, two seeds, before and after."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,17 @@ from torch.nn.functional import cosine_similarity
 from attributions.measures.dependence import beyond_class
 from attributions.measures.sanity import rank_correlation
 from attributions.outputs import decisions
+from trimvae.explanation.matching import Coded, correlations_of, drawn_likeness, matched_latents
+from trimvae.explanation.probing import Probing
 from trimvae.explanation.trust import Weighed
+
+# From these on two explanations are said to agree.
+LEAST_SAME_STRONGEST = 0.7
+
+LEAST_WITHIN_CLASS = 0.6
+
+# Pairs of latents, the most used, whose pictures are compared.
+_DRAWN_PAIRS = 16
 
 
 class Comparison(NamedTuple):
@@ -33,6 +44,13 @@ class Comparison(NamedTuple):
     within_class_correlation: float
     """Correlation of both attributions less the mean of the example's class: whether both say the
     same of an example *beyond* its class. NaN where one says nothing."""
+    used_correlation: float
+    """Mean of `latent_correlation`, weighted by the share of the attribution that latent and match
+    have (a latent without match counts 0): how far the latents that are used are the same."""
+    drawn_likeness: float
+    """The same mean of what matched latents draw: the |cosine| of the change of the picture from
+    one standard deviation below an example to one above, averaged over at most 16 examples, of the
+    16 most used pairs. NaN where an explanation was loaded without its code, or uses no latent."""
     latent_names: tuple[tuple[str, ...], tuple[str, ...]]
 
     @property
@@ -44,17 +62,49 @@ class Comparison(NamedTuple):
         ours, theirs = (part[kept].unsqueeze(0) for part in self.share)
         return float(rank_correlation(ours, theirs))
 
+    @property
+    def in_words(self) -> str:
+        """Whether the two explanations agree, in sentences.
+
+        They do where the strongest latent is the same for 70 % of the examples, and where what is
+        said beyond the class correlates .6.
+        """
+        agreed = (
+            self.same_strongest >= LEAST_SAME_STRONGEST,
+            self.within_class_correlation >= LEAST_WITHIN_CLASS,
+        )
+        verdict = "agree" if all(agreed) else "agree in part" if any(agreed) else "do not agree"
+        what = "mean" if math.isnan(self.same_decisions) else "class"
+        said = (
+            f"The two explanations {verdict}: they name the same strongest latent for "
+            f"{self.same_strongest:.0%} of the examples, and beyond the {what} "
+        )
+        if math.isnan(self.within_class_correlation):
+            said += "at least one says nothing."
+        else:
+            said += f"they correlate {self.within_class_correlation:.2f}."
+        said += f" The latents that they use correlate {self.used_correlation:.2f}"
+        if math.isnan(self.drawn_likeness):
+            return said + "."
+        return said + f", and what these draw has a cosine of {self.drawn_likeness:.2f}."
+
     def summary(self) -> str:
-        """Both trust figures side by side, and the strongest latents with their matches."""
-        lines = [f"  {'':<24}{'this':>10}{'other':>10}"]
+        """Whether both agree, their trust figures side by side, and the strongest latents."""
+        width = max(map(len, self.metrics)) + 2
+        lines = [self.in_words, f"  {'':<{width}}{'this':>10}{'other':>10}"]
         lines += [
-            f"  {name:<24}{one:>10.4g}{other:>10.4g}" for name, (one, other) in self.metrics.items()
+            f"  {name:<{width}}{one:>10.4g}{other:>10.4g}"
+            for name, (one, other) in self.metrics.items()
         ]
         lines.append(f"  same decisions {self.same_decisions:.3f}")
         lines.append(
             f"  same strongest latent {self.same_strongest:.3f}, cosine of attributions "
             f"{self.attribution_cosine:.3f}, correlation within classes "
             f"{self.within_class_correlation:.3f}"
+        )
+        lines.append(
+            f"  correlation of the used latents {self.used_correlation:.3f}, of what they draw "
+            f"{self.drawn_likeness:.3f}"
         )
         lines.append(f"  rank correlation of the latents' shares {self.rank_correlation:.3f}")
         for latent in self.share[0].argsort(descending=True)[:3].tolist():
@@ -70,7 +120,7 @@ class Comparison(NamedTuple):
         return "\n".join(lines)
 
 
-def compare(one: Weighed, other: Weighed) -> Comparison:
+def compare(one: Probing, other: Probing) -> Comparison:
     """Match the latents of two explanations of the same inputs, and compare their use.
 
     Latents are matched by |correlation| over the examples (Hungarian), so that two predictors
@@ -87,10 +137,16 @@ def compare(one: Weighed, other: Weighed) -> Comparison:
         ValueError: The inputs are not the same, or fewer than two.
     """
     _check_same_inputs(one, other)
-    correlation = _correlation(one.latents, other.latents)
-    matched = _matched(correlation)
+    correlation = correlations_of(one.latents, other.latents).abs()
+    matched = matched_latents(correlation)
     found, place = matched >= 0, matched.clamp_min(0)
+    latent_correlation = torch.where(
+        found, correlation.gather(1, place.unsqueeze(1))[:, 0], torch.zeros(())
+    )
     shares = [weighed.shares.cpu().double() for weighed in (one, other)]
+    share = (shares[0], torch.where(found, shares[1][place], torch.zeros(())))
+    # A pair weighs its mean share; both sides' sum to 1, those without match included.
+    weights = torch.where(found, sum(share) / 2, torch.zeros(()))
     return Comparison(
         metrics={
             name: (value, other.metrics[name])
@@ -98,12 +154,12 @@ def compare(one: Weighed, other: Weighed) -> Comparison:
             if name in other.metrics
         },
         matched=matched,
-        latent_correlation=torch.where(
-            found, correlation.gather(1, place.unsqueeze(1))[:, 0], torch.zeros(())
-        ),
-        share=(shares[0], torch.where(found, shares[1][place], torch.zeros(()))),
+        latent_correlation=latent_correlation,
+        share=share,
         same_decisions=_same_decisions(one, other),
         **_alike(one, other, matched),
+        used_correlation=min(float((weights * latent_correlation).sum()), 1.0),
+        drawn_likeness=_drawn_likeness(one, other, matched, weights),
         latent_names=(one.latent_names, other.latent_names),
     )
 
@@ -120,23 +176,6 @@ def _check_same_inputs(one: Weighed, other: Weighed) -> None:
         )
 
 
-def _correlation(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Absolute correlation over the examples of each of our latents with each of theirs."""
-    codes = [latents.cpu().double() for latents in (ours, theirs)]
-    codes = [(code - code.mean(dim=0)) / code.std(dim=0).clamp_min(1e-12) for code in codes]
-    return (codes[0].T @ codes[1] / (len(ours) - 1)).abs()
-
-
-def _matched(correlation: Tensor) -> Tensor:
-    """The other's latent that belongs to each of ours, `(latents,)`; -1 where none is left."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(correlation.numpy(), maximize=True)
-    matched = torch.full((len(correlation),), -1)
-    matched[torch.from_numpy(rows)] = torch.from_numpy(columns)
-    return matched
-
-
 def _alike(one: Weighed, other: Weighed, matched: Tensor) -> dict[str, float]:
     """Whether attributions are alike, by the names of a `Comparison`."""
     ours, theirs = (side.target_attributions.cpu().double() for side in (one, other))
@@ -150,6 +189,19 @@ def _alike(one: Weighed, other: Weighed, matched: Tensor) -> dict[str, float]:
         "attribution_cosine": float(cosine_similarity(ours, beside, dim=1).mean()),
         "within_class_correlation": float((left * right).sum() / lengths),
     }
+
+
+def _drawn_likeness(one: Probing, other: Probing, matched: Tensor, weights: Tensor) -> float:
+    """Likeness of what matched latents draw, weighted; NaN where a code is not at hand."""
+    if not (one.can_be_asked and other.can_be_asked):
+        return math.nan
+    count = min(_DRAWN_PAIRS, int((matched >= 0).sum()))
+    most = weights.masked_fill(matched < 0, -1.0).argsort(descending=True)[:count]
+    pairs = [(latent, int(matched[latent])) for latent in most.tolist()]
+    ours, theirs = (Coded(side.latents, side.trim.decode) for side in (one, other))
+    likeness = drawn_likeness(ours, theirs, pairs)
+    mean = (weights[most] * likeness).sum() / weights[most].sum()
+    return min(float(mean * weights.sum()), 1.0)
 
 
 def _same_decisions(one: Weighed, other: Weighed) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attributions.codes import Block
 from attributions.outputs import Contrast, Explained, Task, decisions, select
+from trimvae.explanation.marks import Recurrence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,12 @@ class Evidence:
     def blocks(self) -> tuple[Block, ...]:
         """Named slices of the latents; one, where the code names none."""
         return tuple(Block(*block) for block in self.settings["blocks"])
+
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """In how many codes each latent is found; None where no consensus was asked."""
+        found = self.settings.get("recurrence")
+        return found and Recurrence(tuple(found["found_in"]), found["codes"])
 
     @property
     def by_class(self) -> bool:

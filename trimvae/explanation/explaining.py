@@ -29,6 +29,7 @@ from trimvae.explanation.asking import as_frozen
 from trimvae.explanation.attributing import Path, Seen, attributed, ends, generator_of, seen_at
 from trimvae.explanation.baselines import NamedBaseline, baselines_named
 from trimvae.explanation.explanation import Explanation
+from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.probing import Context
 
 
@@ -213,6 +214,7 @@ def _settings_of(context: Context, seen: Seen, class_names: Sequence[str] | None
     code, predictor = context
     explained = predictor.explained
     contrast = list(explained) if isinstance(explained, Contrast) else None
+    recurrence = getattr(code.original, "recurrence", None)
     return {
         "task": predictor.task,
         "explained_name": explained_name(predictor, seen.outputs.shape[1], class_names),
@@ -221,6 +223,7 @@ def _settings_of(context: Context, seen: Seen, class_names: Sequence[str] | None
         "probabilities": predictor.probabilities,
         "blocks": [list(block) for block in blocks_of(code, seen.latents.shape[1])],
         "training": getattr(code.original, "trained_with", None),
+        "recurrence": recurrence._asdict() if isinstance(recurrence, Recurrence) else None,
         "versions": versions(),
     }
 

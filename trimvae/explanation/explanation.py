@@ -15,7 +15,6 @@ from trimvae.explanation.arguments import check_names
 from trimvae.explanation.asking import as_frozen
 from trimvae.explanation.comparison import Comparison, compare
 from trimvae.explanation.probing import Context, Probing
-from trimvae.explanation.trust import Weighed
 from trimvae.report.notebook import notebook_card
 from trimvae.report.page import write_report
 from trimvae.storage import read_tensors, write_tensors
@@ -35,7 +34,7 @@ class Explanation(Probing):
     code and predictor again. Here it is compared, drawn and kept.
     """
 
-    def compare(self, other: Weighed) -> Comparison:
+    def compare(self, other: Probing) -> Comparison:
         """Compare with another explanation of the same inputs.
 
         Latents are matched by |correlation| over the examples (Hungarian), so that two predictors
@@ -45,7 +44,8 @@ class Explanation(Probing):
             other: Of the same inputs.
 
         Returns:
-            Trust figures side by side, matched latents and whether both are used alike.
+            Trust figures side by side, matched latents, and whether both say the same; in words by
+            its `summary`.
 
         Raises:
             ValueError: The inputs are not the same, or fewer than two.

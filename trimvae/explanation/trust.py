@@ -5,7 +5,8 @@ from functools import cached_property
 
 from attributions.measures.fidelity import agreement, completeness_error, prediction_kl
 from attributions.measures.simplicity import latents_for_share, monotonicity
-from trimvae.explanation.usage import Usage
+from trimvae.explanation.tautology import ClassTotals
+from trimvae.explanation.usage import LatentUse, Usage
 
 # Bounds below which a reader is warned.
 LEAST_AGREEMENT = 0.9
@@ -15,6 +16,16 @@ LEAST_LATENT_SHARE = 0.5
 MOST_COMPLETENESS_ERROR = 0.0101  # a tolerance of 1 %, reached
 
 LEAST_MONOTONICITY = 0.8
+
+MOST_CLASS_DEPENDENCE = 0.65  # axes along the directions of ten digits have .77
+
+LEAST_RECURRING = 0.5  # share of the evidence in latents that other codes find again
+
+# Below these, class dependence is not judged: chance makes the class tell the strongest latent of
+# few examples, and two classes are told by any latent.
+_LEAST_CLASSES, _LEAST_EXAMPLES, _LEAST_PER_CLASS = 3, 50, 20
+
+_LEAST_USED = 1.5  # effective latents over the data: where one serves all, none stands for a class
 
 _MOST_LEFT_OUT = 1e-3  # share of the inputs' variance that a transform may leave out
 
@@ -29,10 +40,35 @@ class Weighed(Usage):
 
         `agreement` and `prediction_kl` (nats; mean squared error for a regression) compare the
         predictor at reconstructions and inputs, `reconstruction_error` is the squared error per
-        example, `effective_latents`, `latents_for_90_percent`, `latent_share` and
-        `monotonicity` describe the attributions to the predicted class.
+        example, `effective_latents` (a mean over examples), `effective_latents_over_data` (of all
+        examples together), `latents_for_90_percent`, `latent_share` and `monotonicity` describe
+        the attributions to the predicted class.
+
+        Where several classes are predicted, the rest says whether there is more to it than the
+        class: `class_dependence`, of the strongest latent; beside it
+        `class_dependence_of_class_directions`, what it would be if the code were turned to the
+        trivial axes, those nearest to the mean gradients of the classes (for integrated gradients
+        of three classes or more, and a single block of at most 128 real latents);
+        `within_class_share`, of the attributions' variance; and `classes_per_latent`, in how many
+        predicted classes a latent takes part, the mean weighted by its share of the evidence.
         """
-        return _trust_figures(self)
+        totals = ClassTotals()
+        totals.add(self)
+        return _trust_figures(self) | totals.figures()
+
+    @cached_property
+    def judges_classes(self) -> bool:
+        """Whether there is enough to say that axes stand for classes, or do not.
+
+        At least three predicted classes, 50 examples and 20 for each of the classes, and more than
+        1.5 effective latents over the data.
+        """
+        classes = self.classes_predicted
+        return (
+            classes >= _LEAST_CLASSES
+            and len(self.inputs) >= max(_LEAST_EXAMPLES, _LEAST_PER_CLASS * classes)
+            and self.metrics["effective_latents_over_data"] > _LEAST_USED
+        )
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -43,17 +79,30 @@ class Weighed(Usage):
             _of_residual(self),
             _of_variance(self),
             _of_completeness(self),
+            _of_classes(self),
+            _of_recurrence(self),
         )
         return tuple(text for text in found if text)
 
     def summary(self) -> str:
         """Trust figures, warnings and the latents that matter most, as text."""
         lines = [f"{len(self.inputs)} examples, {len(self.latent_names)} latents"]
-        lines += [f"  {name:<24}{value:.4g}" for name, value in self.metrics.items()]
-        used = [f"{use.name} ({use.share:.0%})" for use in self.top(3)]
+        width = max(map(len, self.metrics)) + 2
+        lines += [f"  {name:<{width}}{value:.4g}" for name, value in self.metrics.items()]
+        used = [f"{use.name} ({_use_in_words(self, use)})" for use in self.top(3)]
         lines.append("most used latents: " + ", ".join(used))
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join(lines)
+
+
+def _use_in_words(weighed: Weighed, use: LatentUse) -> str:
+    """Such as "42%, in 4 of 10 classes, found again in 2 of 3 codes"."""
+    parts = [f"{use.share:.0%}"]
+    if use.classes is not None:
+        parts.append(f"in {use.classes} of {weighed.classes_predicted} classes")
+    if use.recurrence is not None:
+        parts.append(use.recurrence)
+    return ", ".join(parts)
 
 
 def _trust_figures(usage: Usage) -> dict[str, float]:
@@ -70,6 +119,7 @@ def _trust_figures(usage: Usage) -> dict[str, float]:
         "reconstruction_error": error,
         "completeness_error": completeness_error(usage.attributions, change),
         "effective_latents": usage.effective_latents.nanmean(),
+        "effective_latents_over_data": usage.effective_latents_over_data,
         "latents_for_90_percent": latents_for_share(scores).double().mean(),
         "latent_share": usage.latent_share.mean(),
     }
@@ -134,3 +184,28 @@ def _of_completeness(weighed: Weighed) -> str:
         else f"{method} ranks latents here, its sizes are no shares."
     )
     return f"Attributions miss the change of output by {error:.1%}: {remedy}"
+
+
+def _of_classes(weighed: Weighed) -> str:
+    dependence = weighed.metrics.get("class_dependence", 0.0)
+    if not weighed.judges_classes or not dependence > MOST_CLASS_DEPENDENCE:
+        return ""
+    return (
+        f"The class all but tells the strongest latent (class dependence {dependence:.2f}): each "
+        "class has an axis of its own, so that the explanation says little more than the class. "
+        "Look along axes that classes share (explanatory_axes), or weaken the penalty."
+    )
+
+
+def _of_recurrence(weighed: Weighed) -> str:
+    found = weighed.recurrence
+    if found is None or not bool(weighed.shares.any()):
+        return ""
+    share = float(weighed.shares[list(found.recurring)].sum())
+    if not share < LEAST_RECURRING:
+        return ""
+    return (
+        f"The codes disagree: the latents that recur in at least {found.least} of {found.codes} "
+        f"codes carry {share:.0%} of the evidence, so that another training would explain "
+        "otherwise. Train with more epochs or data, or ask for fewer latents."
+    )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attributions.checks import check_counts
+from attributions.measures.dependence import classes_per_latent
 from attributions.measures.simplicity import participation_ratio
 from trimvae.explanation.evidence import Evidence
 
@@ -23,6 +24,10 @@ class LatentUse(NamedTuple):
     """The explained output that high values raise most, by how much per unit."""
     speaks_against: tuple[str, float]
     """That which they lower most (raise least)."""
+    classes: int | None
+    """In how many predicted classes it takes part; None where there are not several."""
+    recurrence: str | None = None
+    """In how many codes it is found, in words; None where no consensus was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,38 @@ class Usage(Evidence):
     def effective_latents(self) -> Tensor:
         """`(batch,)`, participation ratio of the attributions to the predicted class."""
         return participation_ratio(self.target_attributions)
+
+    @cached_property
+    def effective_latents_over_data(self) -> Tensor:
+        """Scalar, participation ratio of `shares`: how many latents serve all the examples."""
+        return participation_ratio(self.shares)
+
+    @cached_property
+    def classes_predicted(self) -> int:
+        """How many classes are predicted; 0 for a regression or a contrast, which tell none."""
+        return len(self.predicted.unique()) if self.by_class else 0
+
+    @cached_property
+    def classes_per_latent(self) -> Tensor | None:
+        """`(latents,)`, in how many predicted classes each latent takes part.
+
+        It takes part in a class where it carries at least a tenth of the evidence. None where
+        fewer than two classes are predicted.
+        """
+        if self.classes_predicted < 2:
+            return None
+        return classes_per_latent(self.target_attributions, self.predicted)
+
+    @property
+    def mean_gradients(self) -> Tensor | None:
+        """`(batch, classes, latents)`, mean gradient along the path; 0 where a latent stays.
+
+        Integrated gradients are the way times it. None for other methods.
+        """
+        if self.total_variation is None:
+            return None
+        moved = (self.latents - self.starts).unsqueeze(1)
+        return torch.where(moved == 0, 0, self.attributions / torch.where(moved == 0, 1, moved))
 
     @cached_property
     def shares(self) -> Tensor:
@@ -115,6 +152,8 @@ class Usage(Evidence):
             float(self.shares[latent]),
             (names[most], float(slopes[most])),
             (names[least], float(slopes[least])),
+            None if self.classes_per_latent is None else int(self.classes_per_latent[latent]),
+            None if self.recurrence is None else self.recurrence.in_words(latent),
         )
 
     def _members(self) -> list[Tensor]:

@@ -9,6 +9,7 @@ from trimvae.explanation.trust import (
     LEAST_AGREEMENT,
     LEAST_LATENT_SHARE,
     LEAST_MONOTONICITY,
+    MOST_CLASS_DEPENDENCE,
     MOST_COMPLETENESS_ERROR,
     Weighed,
 )
@@ -29,9 +30,9 @@ class Check(NamedTuple):
 
 
 def checks(explanation: Weighed) -> list[Check]:
-    """Fidelity, completeness, latent share and monotonicity with their bounds, in plain words.
+    """Fidelity, completeness, latent share, monotonicity and what is said beyond the class.
 
-    The bounds are those of the explanation's warnings.
+    With their bounds, those of the explanation's warnings, and in plain words.
     """
     figures = explanation.metrics
     regression = explanation.task == "regression"
@@ -66,6 +67,16 @@ def checks(explanation: Weighed) -> list[Check]:
                 "1 where no latent's contribution turns back on the way from the baseline",
             )
         )
+    if explanation.judges_classes:
+        found.append(
+            (
+                "beyond the class",
+                1 - figures["class_dependence"],
+                1 - MOST_CLASS_DEPENDENCE,
+                "how far the class does not tell which latent is strongest; 0 where each class has "
+                "an axis of its own",
+            )
+        )
     return [
         Check(name, min(max(value, 0.0), 1.0), bound, value >= bound, meaning)
         for name, value, bound, meaning in found
@@ -80,8 +91,9 @@ def plot_trust(
 ) -> "Figure":
     """Draw fidelity, completeness, latent share and monotonicity beside their bounds.
 
-    With an evaluation also what moving latents shows: flips by the best latents beside flips by
-    random ones, deletion and insertion between random order (0) and greedy oracle (1).
+    Where there are classes and examples enough, also how far the class does not tell the strongest
+    latent. With an evaluation also what moving latents shows: flips by the best latents beside
+    flips by random ones, deletion and insertion between random order (0) and greedy oracle (1).
 
     Args:
         explanation: An explanation.

@@ -1,6 +1,13 @@
 """What was found, in sentences made from the figures."""
 
+from collections.abc import Mapping
+
+from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.trust import LEAST_AGREEMENT, Weighed
+from trimvae.explanation.usage import LatentUse
+
+# Of the evidence: a latent with less is not mentioned.
+_LEAST_SHARE = 0.05
 
 
 def findings(explanation: Weighed) -> list[str]:
@@ -19,18 +26,14 @@ def findings(explanation: Weighed) -> list[str]:
         f"{count} {what} were explained through {size} latents, factors of variation that were "
         "learned from the inputs.",
         f"On average a single one of these {what} rests on {figures['effective_latents']:.1f} "
-        f"latents (effective number); {needed:.1f} carry 90 % of its evidence.",
+        f"latents (effective number); {needed:.1f} carry 90 % of its evidence. All together they "
+        f"use {figures['effective_latents_over_data']:.1f} latents.",
     ]
-    for use in used:
-        if use.share < 0.05:
-            continue
-        sentence = f"{use.name} carries {use.share:.0%} of the evidence"
-        for_, against = use.speaks_for, use.speaks_against
-        if len(explanation.explained_names) > 1 and for_[1] > 0 > against[1]:
-            sentence += f": high values speak for {for_[0]}, low values for {against[0]}"
-        elif len(explanation.explained_names) == 1:
-            sentence += f": high values {'raise' if for_[1] > 0 else 'lower'} the {for_[0]}"
-        found.append(sentence + ".")
+    if explanation.judges_classes:
+        found.append(_beyond_class(figures))
+    found += [_used(explanation, use) for use in used if use.share >= _LEAST_SHARE]
+    if explanation.recurrence is not None:
+        found.append(_recurring(explanation, explanation.recurrence))
     if len(explanation.blocks) > 1:
         parts = [
             f"{block.name} {share:.0%}"
@@ -49,3 +52,50 @@ def findings(explanation: Weighed) -> list[str]:
             "remains."
         )
     return found
+
+
+def _used(explanation: Weighed, use: LatentUse) -> str:
+    """How much a latent carries, in how many classes, and what high values of it speak for."""
+    sentence = f"{use.name} carries {use.share:.0%} of the evidence"
+    if use.classes is not None:
+        sentence += f" and takes part in {use.classes} of {explanation.classes_predicted} classes"
+    for_, against = use.speaks_for, use.speaks_against
+    if len(explanation.explained_names) > 1 and for_[1] > 0 > against[1]:
+        sentence += f": high values speak for {for_[0]}, low values for {against[0]}"
+    elif len(explanation.explained_names) == 1:
+        sentence += f": high values {'raise' if for_[1] > 0 else 'lower'} the {for_[0]}"
+    again = "" if use.recurrence is None else f" It is {use.recurrence}."
+    return f"{sentence}.{again}"
+
+
+def _recurring(explanation: Weighed, found: Recurrence) -> str:
+    """How much of the evidence is in what several codes have in common."""
+    compared = f"{found.codes} codes were compared."
+    if not found.recurring:
+        return (
+            f"{compared} None of these latents is found in {found.least} of them or more: each "
+            "code explains otherwise."
+        )
+    shares = explanation.shares[list(found.recurring)].tolist()
+    names = [
+        explanation.latent_names[latent]
+        for latent, share in zip(found.recurring, shares, strict=True)
+        if share >= _LEAST_SHARE
+    ]
+    listed = f": {', '.join(names)}" if names else ""
+    return (
+        f"{compared} The latents that recur in {found.least} of them or more carry "
+        f"{sum(shares):.0%} of the evidence{listed}."
+    )
+
+
+def _beyond_class(figures: Mapping[str, float]) -> str:
+    """How far the explanation says more than the class."""
+    trivial = figures.get("class_dependence_of_class_directions")
+    beside = "" if trivial is None else f", {trivial:.2f} along the directions of the classes"
+    dependence, within = figures["class_dependence"], figures.get("within_class_share", 0.0)
+    return (
+        f"How far the class alone tells which latent is strongest: {dependence:.2f} "
+        f"(0 not at all, 1 fully{beside}). {within:.0%} of the variance of "
+        "what is said lies within classes, and is said of the example itself."
+    )

@@ -21,6 +21,10 @@ def test_figures_of_a_known_rule_are_the_known_ones():
     figures = evaluation.metrics
     assert figures["agreement"] == 1
     assert figures["effective_latents"] == pytest.approx(1)
+    # One latent decides between both classes: its sign tells them apart, not its number.
+    assert figures["effective_latents_over_data"] == pytest.approx(1)
+    assert figures["class_dependence"] == 0
+    assert figures["classes_per_latent"] == pytest.approx(2)
     assert figures["completeness_error"] == pytest.approx(0, abs=1e-5)
     assert figures["monotonicity"] == pytest.approx(1)
     assert figures["flip_at_1"] == 1
@@ -48,6 +52,7 @@ def test_figures_do_not_depend_on_the_batches():
     for name, value in explanation.metrics.items():
         assert whole.metrics[name] == pytest.approx(value, rel=1e-4), name
     assert set(explanation.metrics) < set(whole.metrics)
+    assert "class_dependence_of_class_directions" in whole.metrics
     for name, row in whole.by_class.items():
         assert parts.by_class[name] == pytest.approx(row, rel=1e-3)
 

@@ -73,3 +73,14 @@ def test_complete_attributions_miss_nothing_also_of_nothing():
 def test_methods_without_a_path_have_no_monotonicity():
     figures, _ = added(by_hand(total_variation=None)).means()
     assert "monotonicity" not in figures
+
+
+def test_what_is_said_beyond_the_class_is_over_all_batches_not_a_mean_of_theirs():
+    """In each batch one class is predicted, of which nothing can be told."""
+    parts = [by_hand().select([index]) for index in range(4)]
+    assert all("class_dependence" not in part.metrics for part in parts)
+    figures, _ = added(*parts).means()
+    whole = by_hand().metrics
+    for name in ("class_dependence", "within_class_share", "classes_per_latent"):
+        assert figures[name] == pytest.approx(whole[name], rel=1e-5), name
+    assert figures["effective_latents_over_data"] == pytest.approx(19**2 / (25 + 36 + 64))

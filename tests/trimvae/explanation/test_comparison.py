@@ -92,7 +92,7 @@ def test_figures_stand_side_by_side_and_decisions_are_compared_at_the_inputs():
     found = compare(one, other)
     assert found.metrics["agreement"] == (one.metrics["agreement"], other.metrics["agreement"])
     assert found.same_decisions == 0.5
-    assert "agreement                     0.75      0.25" in found.summary()
+    assert "agreement                          0.75      0.25" in found.summary()
     assert math.isnan(compare(one, by_hand({"task": "regression"})).same_decisions)
 
 
@@ -160,3 +160,154 @@ def test_a_latent_without_match_agrees_with_nothing():
     assert found.same_strongest == pytest.approx((strongest == 1).double().mean().item())
     cosines = one.target_attributions[:, 1].abs() / one.target_attributions.norm(dim=1)
     assert found.attribution_cosine == pytest.approx(cosines.mean().item())
+
+
+def test_latents_that_are_used_weigh_in_the_correlation_of_the_used():
+    """x and z are the same latents in both, y is noise; shares decide what is seen of it."""
+    generator = torch.Generator().manual_seed(0)
+    latents, noise = torch.randn(2, 400, 3, generator=generator)
+    one = by_hand().select([0, 1, 2, 3] * 100)
+    theirs = torch.stack([latents[:, 0], noise[:, 1], -latents[:, 2]], dim=1)
+    for shares in ([0.5, 0.1, 0.4], [0.1, 0.9, 0.0]):
+        scores = torch.tensor(shares).expand(400, 3, 3).clone()
+        found = compare(by_hand_of(one, latents, scores), by_hand_of(one, theirs, scores))
+        assert found.matched.tolist() == [0, 1, 2]
+        left = found.latent_correlation[1].item()
+        assert found.used_correlation == pytest.approx(1 - shares[1] * (1 - left), abs=1e-5)
+
+
+def test_each_side_counts_by_its_own_shares_and_the_order_does_not_matter():
+    one = by_hand()
+    other = by_hand(attributions=one.attributions[..., [2, 1, 0]])
+    noisy = one.latents + torch.tensor([[0.5], [-0.5], [0.2], [0.1]])
+    other = by_hand_of(other, noisy, other.attributions)
+    forth, back = compare(one, other), compare(other, one)
+    assert forth.used_correlation == pytest.approx(back.used_correlation)
+    weights = (one.shares + other.shares[forth.matched]).double() / 2
+    expected = (weights * forth.latent_correlation).sum().item()
+    assert forth.used_correlation == pytest.approx(expected, rel=1e-6)
+    alone = compare(one, second_latent_of(one))
+    # The one that is left has all of the evidence there, and its own share here.
+    assert alone.used_correlation == pytest.approx((1 + one.shares[1].item()) / 2, rel=1e-5)
+
+
+class Drawing(nn.Module):
+    """A code that draws each latent as a row of a matrix, and reads it off again."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = rows
+
+    def encode(self, inputs):
+        return inputs @ torch.linalg.pinv(self.rows)
+
+    def decode(self, latents):
+        return latents @ self.rows
+
+
+def drawings(rows, other, predictor=None):
+    inputs = torch.randn(60, 3) @ rows
+    predictor = predictor or nn.Linear(rows.shape[1], 3)
+    return [explain(Drawing(each), predictor, inputs, n_steps=4) for each in (rows, other)]
+
+
+def test_matched_latents_of_one_code_draw_alike_whatever_order_sign_and_scale():
+    rows = torch.randn(3, 6)
+    one, other = drawings(rows, torch.tensor([[2.0], [-1.0], [0.5]]) * rows[[2, 0, 1]])
+    found = one.compare(other)
+    assert found.matched.tolist() == [1, 2, 0]
+    assert found.drawn_likeness == pytest.approx(1, abs=1e-5)
+    assert found.used_correlation == pytest.approx(1, abs=1e-5)
+
+
+def test_likeness_of_what_is_drawn_is_the_cosine_of_the_changes():
+    """The second code finds the same latents, and draws two of them elsewhere, too."""
+    inputs = torch.randn(60, 3) @ torch.eye(6)[:3]
+    drawn = torch.eye(6)[:3] + torch.diag(torch.tensor([0.0, 1.0, 3.0]), 3)[:3]
+
+    class Elsewhere(Drawing):
+        def decode(self, latents):
+            return latents @ drawn
+
+    predictor = nn.Linear(6, 3)
+    one = explain(Drawing(torch.eye(6)[:3]), predictor, inputs, n_steps=4)
+    other = explain(Elsewhere(torch.eye(6)[:3]), predictor, inputs, n_steps=4)
+    found = one.compare(other)
+    cosines = torch.tensor([1.0, 1 / 2**0.5, 1 / 10**0.5])
+    weights = (one.shares + other.shares) / 2
+    assert found.used_correlation == pytest.approx(1, abs=1e-5)
+    assert found.drawn_likeness == pytest.approx((weights * cosines).sum().item(), abs=1e-5)
+    back = other.compare(one)
+    assert back.drawn_likeness == pytest.approx(found.drawn_likeness, abs=1e-6)
+
+
+def test_a_latent_without_match_draws_like_nothing():
+    rows = torch.eye(6)[:3]
+    one, other = drawings(rows, rows[:1])
+    found = one.compare(other)
+    assert found.matched.tolist() == [0, -1, -1]
+    expected = (1 + one.shares[0].item()) / 2
+    assert found.drawn_likeness == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_most_used_pairs_stand_for_a_code_of_many_latents():
+    inputs, predictor = torch.randn(40, 20), nn.Linear(20, 3)
+    asked = []
+
+    class Counted(Drawing):
+        def decode(self, latents):
+            if not torch.is_grad_enabled() and len(latents) == 16:
+                asked.append(len(latents))
+            return super().decode(latents)
+
+    one, other = (
+        explain(code(torch.eye(20)), predictor, inputs, n_steps=4) for code in (Counted, Drawing)
+    )
+    asked.clear()
+    assert one.compare(other).drawn_likeness == pytest.approx(1, abs=1e-5)
+    assert asked == [16] * 32  # above and below, of 16 of the 20 latents
+
+
+def test_without_the_code_nothing_can_be_drawn(tmp_path):
+    one, other = drawings(torch.eye(6)[:3], torch.eye(6)[[2, 0, 1]])
+    assert one.compare(other).drawn_likeness == pytest.approx(1, abs=1e-5)
+    other.save(tmp_path / "explanation.safetensors")
+    loaded = type(one).load(tmp_path / "explanation.safetensors")
+    for found in (one.compare(loaded), loaded.compare(one)):
+        assert math.isnan(found.drawn_likeness)
+        assert found.used_correlation == pytest.approx(1, abs=1e-5)
+        assert found.in_words.endswith("The latents that they use correlate 1.00.")
+
+
+def test_explanations_of_nothing_have_nothing_in_common():
+    dead = nn.Linear(6, 3)
+    nn.init.zeros_(dead.weight)
+    one, other = drawings(torch.eye(6)[:3], torch.eye(6)[:3], dead)
+    found = one.compare(other)
+    assert math.isnan(found.drawn_likeness)
+    assert found.used_correlation == 0
+    assert "beyond the class at least one says nothing." in found.in_words
+
+
+@pytest.mark.parametrize(
+    ("strongest", "within", "verdict"),
+    [
+        (0.70, 0.60, "The two explanations agree: "),
+        (0.69, 0.60, "The two explanations agree in part: "),
+        (0.70, 0.59, "The two explanations agree in part: "),
+        (0.69, 0.59, "The two explanations do not agree: "),
+        (0.90, math.nan, "The two explanations agree in part: "),
+    ],
+)
+def test_agreement_is_said_in_words(strongest, within, verdict):
+    one = by_hand()
+    found = compare(one, one)._replace(same_strongest=strongest, within_class_correlation=within)
+    assert found.in_words.startswith(verdict)
+    assert f"the same strongest latent for {strongest:.0%} of the examples" in found.in_words
+    assert found.summary().startswith(found.in_words)
+
+
+def test_what_is_said_of_a_regression_is_beyond_the_mean():
+    inputs, predictor = torch.randn(20, 6), nn.Linear(6, 1)
+    one = explain(Drawing(torch.eye(6)), predictor, inputs, n_steps=4)
+    assert "beyond the mean they correlate 1.00. " in one.compare(one).in_words

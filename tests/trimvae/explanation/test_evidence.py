@@ -123,3 +123,12 @@ def test_classes_examples_and_latents_that_are_not_there_are_named():
 def test_numbers_and_slices_are_no_choice_of_examples(examples):
     with pytest.raises(TypeError, match="`examples` must be a mask or a sequence of indices"):
         by_hand().select(examples)
+
+
+def test_what_a_consensus_has_said_of_latents_is_read_from_the_settings():
+    marked = by_hand({"recurrence": {"found_in": [3, 1, 2], "codes": 3}})
+    assert marked.recurrence == ((3, 1, 2), 3)
+    assert marked.recurrence.recurring == (0, 2)
+    assert marked.select([0, 2]).recurrence == marked.recurrence
+    assert by_hand().recurrence is None  # as earlier versions saved it
+    assert by_hand({"recurrence": None}).recurrence is None

@@ -163,6 +163,7 @@ def test_settings_say_how_it_was_made_and_are_plain_json(vae, predictor, inputs)
         "probabilities",
         "feature_names",
         "training",
+        "recurrence",
         "versions",
     }
 

@@ -1,6 +1,7 @@
 """An explanation kept, drawn, tabulated and shown."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -150,3 +151,16 @@ def test_every_picture_is_a_method(table, tmp_path):
     assert table.animate(tmp_path / "moving.gif", frames=2).stat().st_size > 0
     page = table.to_html(tmp_path / "page.html", title="mine", max_examples=2)
     assert "<title>mine</title>" in page.read_text("utf-8")
+
+
+def test_marks_of_a_consensus_survive_the_file_and_earlier_files_have_none(tmp_path, table):
+    marks = {"found_in": [2, 1, 3], "codes": 3}
+    marked = replace(table, settings={**table.settings, "recurrence": marks})
+    marked.save(tmp_path / "marked")
+    loaded = Explanation.load(tmp_path / "marked")
+    assert loaded.recurrence == marked.recurrence == ((2, 1, 3), 3)
+    assert loaded.summary() == marked.summary()
+    assert loaded.rename(latents=["a", "b", "c"]).recurrence == marked.recurrence
+    before = {name: value for name, value in table.settings.items() if name != "recurrence"}
+    replace(table, settings=before).save(tmp_path / "earlier")
+    assert Explanation.load(tmp_path / "earlier").recurrence is None

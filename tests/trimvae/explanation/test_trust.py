@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from attributions.measures import class_dependence, classes_per_latent, within_class_share
 from tests.trimvae.explanation.made import by_hand
-from trimvae.explanation.trust import LEAST_AGREEMENT, LEAST_LATENT_SHARE
+from trimvae.explanation.trust import LEAST_AGREEMENT, LEAST_LATENT_SHARE, MOST_CLASS_DEPENDENCE
 
 
 def test_metrics_have_their_documented_names_in_order():
@@ -14,10 +15,15 @@ def test_metrics_have_their_documented_names_in_order():
         "reconstruction_error",
         "completeness_error",
         "effective_latents",
+        "effective_latents_over_data",
         "latents_for_90_percent",
         "latent_share",
         "monotonicity",
+        "class_dependence",
+        "within_class_share",
+        "classes_per_latent",
     ]
+    assert "class_dependence_of_class_directions" in one_block().metrics
     assert "monotonicity" not in by_hand(total_variation=None).metrics
 
 
@@ -27,6 +33,7 @@ def test_metrics_are_those_that_one_computes_by_hand():
     assert metrics["agreement"] == 0.75
     assert metrics["reconstruction_error"] == 2.0
     assert metrics["completeness_error"] == pytest.approx(0, abs=1e-6)
+    assert metrics["effective_latents_over_data"] == pytest.approx(19**2 / (25 + 36 + 64))
     assert metrics["effective_latents"] == pytest.approx((9 / 5 + 16 / 6 + 1 + 64 / 40) / 4)
     assert metrics["latents_for_90_percent"] == (2 + 3 + 1 + 2) / 4
     assert metrics["latent_share"] == pytest.approx(0.75)
@@ -34,6 +41,23 @@ def test_metrics_are_those_that_one_computes_by_hand():
     chances, again = weighed.outputs.softmax(dim=1), weighed.reencoded_outputs.softmax(dim=1)
     kl = (chances * (chances / again).log()).sum(dim=1).mean()
     assert metrics["prediction_kl"] == pytest.approx(float(kl), rel=1e-5)
+
+
+def one_block(**changes):
+    """By hand, of a code that can be turned."""
+    return by_hand({"blocks": [["latents", 0, 3, "real", None]]}, **changes)
+
+
+def test_what_is_said_beyond_the_class_is_what_the_measures_say():
+    weighed = one_block().select([0, 1, 2, 3, 3])
+    scores, predicted = weighed.target_attributions, weighed.predicted
+    metrics = weighed.metrics
+    assert metrics["class_dependence"] == pytest.approx(float(class_dependence(scores, predicted)))
+    share = within_class_share(scores, predicted)
+    assert metrics["within_class_share"] == pytest.approx(float(share))
+    # x takes part in a and c, y in a and b, z in a and c.
+    assert classes_per_latent(scores, predicted).tolist() == [2, 2, 2]
+    assert metrics["classes_per_latent"] == pytest.approx(2)
 
 
 def test_a_regression_is_measured_by_r_squared_and_squared_error():
@@ -114,6 +138,64 @@ def test_a_transform_that_leaves_something_out_is_told_of_the_residual():
     assert faithful(**transform, reconstructions=by_hand().inputs).warnings == ()
 
 
+def of_classes(strongest, predicted, classes=3, latents=3, **changes):
+    """Explanations in which one latent does it all, as many as there are numbers."""
+    rows = torch.arange(len(predicted))
+    outputs = 5 * torch.nn.functional.one_hot(predicted, classes).float()
+    attributions = torch.zeros(len(rows), classes, latents)
+    attributions[rows, predicted, strongest] = 2.0
+    return faithful(
+        inputs=torch.zeros(len(rows), 2),
+        reconstructions=torch.zeros(len(rows), 2),
+        latents=torch.ones(len(rows), latents),
+        baselines=torch.zeros(1, latents),
+        deviations=torch.ones(len(rows), latents),
+        outputs=outputs,
+        reencoded_outputs=outputs,
+        attributions=attributions,
+        total_variation=attributions,
+        explained_at=attributions.sum(dim=2),
+        explained_at_baseline=torch.zeros(len(rows), classes),
+        latent_share=torch.ones(len(rows)),
+        class_names=tuple(f"c{index}" for index in range(classes)),
+        latent_names=tuple(f"z{index}" for index in range(latents)),
+        **changes,
+    )
+
+
+def test_axes_that_stand_for_classes_are_said_with_what_it_means():
+    predicted = torch.arange(60) % 3
+    (said,) = of_classes(predicted, predicted).warnings
+    assert said.startswith("The class all but tells the strongest latent (class dependence 1.00): ")
+    assert "each class has an axis of its own, so that the explanation says little more" in said
+
+
+@pytest.mark.parametrize(("unlike", "warned"), [(4, True), (8, False)])
+def test_it_is_said_above_its_bound_and_not_below(unlike, warned):
+    """The strongest latent is another one than that of its class for some examples."""
+    predicted = torch.arange(60) % 3
+    strongest = predicted.clone()
+    strongest[:unlike] = (strongest[:unlike] + 1) % 3
+    weighed = of_classes(strongest, predicted)
+    assert (weighed.metrics["class_dependence"] > MOST_CLASS_DEPENDENCE) == warned
+    assert weighed.judges_classes
+    assert bool(weighed.warnings) == warned
+
+
+def test_few_classes_few_examples_and_one_latent_for_all_are_not_judged():
+    for count, classes in ((49, 3), (60, 2), (79, 4)):
+        predicted = torch.arange(count) % classes
+        few = of_classes(predicted, predicted, max(classes, 3), 4)
+        assert few.metrics["class_dependence"] == pytest.approx(1)
+        assert not few.judges_classes
+        assert few.warnings == ()
+    predicted = torch.arange(60) % 3
+    one = of_classes(torch.zeros_like(predicted), predicted)
+    assert (one.judges_classes, one.metrics["effective_latents_over_data"]) == (False, 1)
+    regression = faithful(settings={"contrast": [0, 1]}, attributions=torch.ones(4, 1, 3))
+    assert not regression.judges_classes
+
+
 def test_a_regression_speaks_of_variance():
     outputs = torch.tensor([[0.0], [1.0], [2.0], [5.0]])
     said = faithful(
@@ -131,7 +213,34 @@ def test_a_regression_speaks_of_variance():
 def test_the_summary_holds_every_figure_the_most_used_latents_and_the_warnings():
     weighed = by_hand()
     text = weighed.summary()
-    assert text.startswith("4 examples, 3 latents\n  agreement               0.75\n")
+    assert text.startswith("4 examples, 3 latents\n  agreement                    0.75\n")
     assert all(name in text for name in weighed.metrics)
-    assert "most used latents: z (42%), y (32%), x (26%)" in text
+    where = "in 2 of 3 classes"
+    assert f"most used latents: z (42%, {where}), y (32%, {where}), x (26%, {where})" in text
     assert f"warning: {weighed.warnings[0]}" in text
+
+
+@pytest.mark.parametrize(("found_in", "share"), [([2, 1, 1], 26), ([1, 1, 2], 42)])
+def test_codes_that_disagree_are_warned_of_with_what_they_have_in_common(found_in, share):
+    """Shares are 5, 6 and 8 of 19."""
+    weighed = faithful(settings={"recurrence": {"found_in": found_in, "codes": 3}})
+    (said,) = weighed.warnings
+    assert said.startswith("The codes disagree: the latents that recur in at least 2 of 3 codes ")
+    assert f"carry {share}% of the evidence, so that another training would explain " in said
+
+
+def test_codes_that_agree_on_half_of_the_evidence_are_not_warned_of():
+    for found_in in ([2, 2, 1], [1, 2, 2]):
+        marked = {"recurrence": {"found_in": found_in, "codes": 3}}
+        assert faithful(settings=marked).warnings == ()
+    nothing = faithful(
+        settings={"recurrence": {"found_in": [1, 1, 1], "codes": 3}},
+        attributions=torch.zeros(4, 3, 3),
+    )
+    assert not any("codes disagree" in text for text in nothing.warnings)
+
+
+def test_the_summary_says_where_the_most_used_latents_are_found():
+    text = by_hand({"recurrence": {"found_in": [1, 2, 3], "codes": 3}}).summary()
+    assert "z (42%, in 2 of 3 classes, found again in 3 of 3 codes), y (32%, in 2 of 3 " in text
+    assert "x (26%, in 2 of 3 classes, found in no other of 3 codes)" in text

@@ -15,6 +15,48 @@ def test_effective_latents_are_the_participation_ratio_of_the_target():
     torch.testing.assert_close(by_hand().effective_latents, expected)
 
 
+def test_latents_that_serve_all_examples_are_counted_by_their_shares():
+    expected = 4.75**2 / (1.25**2 + 1.5**2 + 2**2)
+    assert by_hand().effective_latents_over_data.item() == pytest.approx(expected)
+    own = torch.eye(3).unsqueeze(1).expand(3, 3, 3).clone()
+    one_each = by_hand().select([0, 2, 3])
+    one_each = by_hand(**{**one_each.tensors(), "attributions": own})
+    assert one_each.effective_latents.tolist() == [1, 1, 1]
+    assert one_each.effective_latents_over_data.item() == pytest.approx(3)
+
+
+def test_a_latent_takes_part_in_the_classes_of_whose_evidence_it_has_a_tenth():
+    usage = by_hand()
+    assert usage.classes_predicted == 3
+    assert usage.classes_per_latent.tolist() == [2, 2, 2]
+    assert [use.classes for use in usage.top()] == [2, 2, 2]
+    assert usage.select([2, 3]).classes_per_latent.tolist() == [1, 1, 1]
+    assert usage.select([0, 1]).classes_per_latent is None
+    assert usage.select([0, 1]).top(1)[0].classes is None
+
+
+def test_a_regression_and_a_contrast_tell_no_classes():
+    for settings in ({"task": "regression"}, {"contrast": [0, 1]}):
+        usage = by_hand(settings, attributions=torch.ones(4, 1, 3))
+        assert usage.classes_predicted == 0
+        assert usage.classes_per_latent is None
+
+
+@pytest.mark.parametrize("per_example", [False, True])
+def test_mean_gradients_times_the_way_are_the_attributions(per_example):
+    latents = torch.randn(30, 3) + 5
+    latents[4, 1] = 0
+    baselines = torch.randn(30, 3) if per_example else torch.zeros(1, 3)
+    baselines[:, 1] = 0
+    gradients = torch.randn(30, 4, 3)
+    moved = (latents - baselines).unsqueeze(1)
+    held = {"latents": latents, "baselines": baselines, "attributions": gradients * moved}
+    found = by_hand({"baselines_per_example": per_example}, **held).mean_gradients
+    gradients[4, :, 1] = 0  # unknown where nothing moves
+    torch.testing.assert_close(found, gradients)
+    assert by_hand(total_variation=None).mean_gradients is None
+
+
 def test_rows_of_the_heatmap_are_means_over_each_predicted_class():
     attributions, effective = by_hand().by_predicted_class
     assert attributions.tolist() == [[1.5, 0.0, 1.0], [0.0, 4.0, 0.0], [-2.0, 0.0, 6.0]]
@@ -96,3 +138,14 @@ def test_the_strongest_latents_of_an_example_go_by_absolute_attribution():
     usage = by_hand()
     assert usage.strongest(0, 3) == [0, 1, 2]
     assert usage.strongest(3, 2) == [2, 0]
+
+
+def test_each_latent_says_in_how_many_codes_it_is_found():
+    marked = by_hand({"recurrence": {"found_in": [3, 1, 2], "codes": 3}})
+    said = {use.name: use.recurrence for use in marked.top(3)}
+    assert said == {
+        "x": "found again in 3 of 3 codes",
+        "y": "found in no other of 3 codes",
+        "z": "found again in 2 of 3 codes",
+    }
+    assert [use.recurrence for use in by_hand().top(3)] == [None] * 3

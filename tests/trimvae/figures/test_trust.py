@@ -6,7 +6,12 @@ from matplotlib.figure import Figure
 
 from tests.trimvae.explanation.made import by_hand
 from trimvae import Evaluation
-from trimvae.explanation.trust import LEAST_AGREEMENT, LEAST_LATENT_SHARE, LEAST_MONOTONICITY
+from trimvae.explanation.trust import (
+    LEAST_AGREEMENT,
+    LEAST_LATENT_SHARE,
+    LEAST_MONOTONICITY,
+    MOST_CLASS_DEPENDENCE,
+)
 from trimvae.figures import plot_trust
 from trimvae.figures.trust import checks
 
@@ -45,6 +50,18 @@ def test_a_check_fails_exactly_where_a_warning_is_given():
     assert not found["completeness"]
     missed = by_hand(latent_share=torch.full((4,), 0.4))
     assert not {check.name: check.passed for check in checks(missed)}["latent share"]
+
+
+def test_what_is_said_beyond_the_class_is_checked_where_it_can_be_judged():
+    many = by_hand().select([0, 1, 2, 3] * 20)
+    found = {check.name: check for check in checks(many)}
+    assert list(found)[-1] == "beyond the class"
+    assert found["beyond the class"].value == pytest.approx(1 - many.metrics["class_dependence"])
+    assert found["beyond the class"].bound == 1 - MOST_CLASS_DEPENDENCE
+    said = any("class dependence" in text for text in many.warnings)
+    assert found["beyond the class"].passed == (not said)
+    (axes,) = plot_trust(many).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(found)
 
 
 def test_values_are_drawn_between_0_and_1():

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,7 +108,7 @@ def test_counts_decide_how_much_is_shown(table, tmp_path):
     ).read_text("utf-8")
     sliders = re.findall(r'type="range" min="0" max="(\d+)"', page)
     assert sliders == ["3", "3"]  # three frames and the example's own
-    assert len(re.findall("% of the evidence</span>", page)) == 2
+    assert len(re.findall(r"\d % of the evidence, in \d of \d classes</span>", page)) == 2
 
 
 def test_the_figures_of_an_evaluation_are_added(table, tmp_path):
@@ -171,3 +172,15 @@ def test_a_folder_that_cannot_be_written_to_is_named(table, tmp_path, monkeypatc
     with pytest.raises(PermissionError, match="`path` must be in a folder that can be written"):
         table.to_html(tmp_path / "report.html", max_examples=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_each_latent_s_card_says_in_how_many_codes_it_is_found(table, tmp_path):
+    marked = replace(
+        table, settings={**table.settings, "recurrence": {"found_in": [1, 2, 3], "codes": 3}}
+    )
+    page = marked.to_html(tmp_path / "report.html").read_text("utf-8")
+    cards = dict(re.findall(r'<h3>(z\d) <span class="soft">(.*?)</span>', page))
+    assert cards["z0"].endswith(" classes, found in no other of 3 codes")
+    assert cards["z2"].endswith(" classes, found again in 3 of 3 codes")
+    assert "3 codes were compared." in page
+    assert "codes" not in table.to_html(tmp_path / "plain.html").read_text("utf-8")

@@ -12,7 +12,8 @@ def test_they_are_made_from_the_figures():
     assert said[0].startswith("Do not rely on this page: agreement is 0.75")
     assert said[1].startswith("4 decisions were explained through 3 latents")
     assert "rests on 1.8 latents (effective number); 2.0 carry 90 % of its evidence." in said[2]
-    assert "z carries 42% of the evidence" in said[3]
+    assert said[2].endswith("All together they use 2.9 latents.")
+    assert "z carries 42% of the evidence and takes part in 2 of 3 classes" in said[3]
     assert "By parts of the code, the evidence is in: first 29%, rest 71%." in said
     assert said[-1].startswith("Encoded and decoded again, 75.0% of the inputs are decided alike")
 
@@ -28,7 +29,8 @@ def test_directions_are_named_where_high_values_speak_for_one_class_and_against_
     slopes = torch.tensor([[5.0, 0.1, 1.0], [-5.0, 0.2, -1.0], [0.0, 0.3, 0.0]])
     usage = by_hand(latents=latents, attributions=slopes.expand(4, 3, 3).clone())
     text = " ".join(findings(usage))
-    assert "x carries 80% of the evidence: high values speak for a, low values for b." in text
+    assert "x carries 80% of the evidence and takes part in 2 of 3 classes: high values" in text
+    assert "high values speak for a, low values for b." in text
     # y speaks for every class, and for too little.
     assert "y carries" not in text
 
@@ -45,8 +47,40 @@ def test_a_contrast_and_a_regression_rise_or_fall():
     assert any(f"{use.name} carries" in text and f"high values {verb}" in text for text in said)
 
 
+def test_what_is_said_beyond_the_class_is_told_where_it_can_be_judged():
+    assert not any("class alone tells" in text for text in findings(by_hand()))
+    rows = [0, 1, 2, 3] * 20
+    (said,) = [text for text in findings(by_hand().select(rows)) if "class alone tells" in text]
+    # Strongest are x and z in a, y in b, z in c: 1 bit of 1.5 and 1.5. Within a lie 4.5 of 46.75.
+    assert said.startswith("How far the class alone tells which latent is strongest: 0.67 (0 not")
+    assert ". 10% of the variance of what is said lies within classes" in said
+    block = {"blocks": [["latents", 0, 3, "real", None]]}
+    (said,) = [text for text in findings(by_hand(block).select(rows)) if "class alone" in text]
+    figure = by_hand(block).select(rows).metrics["class_dependence_of_class_directions"]
+    assert f"1 fully, {figure:.2f} along the directions of the classes)" in said
+
+
 def test_noise_is_no_part_of_the_evidence():
     blocks = [["cause", 0, 1, "real", None], ["noise", 1, 3, "noise", None]]
     (said,) = [text for text in findings(by_hand({"blocks": blocks})) if "By parts" in text]
     assert "cause" in said
     assert "noise" not in said
+
+
+def test_where_latents_recur_is_told_of_each_and_of_all():
+    said = findings(by_hand({"recurrence": {"found_in": [2, 1, 3], "codes": 3}}))
+    assert any(text.endswith("It is found again in 3 of 3 codes.") for text in said)
+    assert any(text.endswith("It is found in no other of 3 codes.") for text in said)
+    assert (
+        "3 codes were compared. The latents that recur in 2 of them or more carry 68% of the "
+        "evidence: x, z." in said
+    )
+    assert not any("codes" in text for text in findings(by_hand()))
+
+
+def test_codes_that_have_nothing_in_common_are_told():
+    said = findings(by_hand({"recurrence": {"found_in": [1, 2, 1], "codes": 5}}))
+    assert (
+        "5 codes were compared. None of these latents is found in 3 of them or more: each code "
+        "explains otherwise." in said
+    )
