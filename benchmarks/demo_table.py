@@ -33,7 +33,9 @@ def main() -> None:
         parser.error("name at least one run of the demo")
     runs = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
     rows = {}
-    for figure in runs[0]["plain"]:
+    # Some figures are left out where one class alone is predicted.
+    shared = set.intersection(*(set(run[code]) for run in runs for code in ("plain", "trim")))
+    for figure in (name for name in runs[0]["plain"] if name in shared):
         columns = {
             title: [run[code][figure] for run in runs]
             for title, code in (("plain beta-VAE", "plain"), ("trimvae", "trim"))
@@ -42,7 +44,10 @@ def main() -> None:
         for title, values in columns.items():
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             rows[figure][title] = f"{statistics.mean(values):.4g} ± {spread:.2g}"
-        ratios = sorted(trim / plain for plain, trim in zip(*columns.values(), strict=True))
+        ratios = sorted(
+            trim / plain if plain else float("nan")
+            for plain, trim in zip(*columns.values(), strict=True)
+        )
         rows[figure]["trimvae over plain"] = f"{ratios[0]:.3f} to {ratios[-1]:.3f}"
     accuracies = ", ".join(f"{run['predictor_accuracy']:.3f}" for run in runs)
     note = (

@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 
-SMOKE = "--smoke" in sys.argv
+SMOKE = not {"--smoke", "--quick"}.isdisjoint(sys.argv)
 SKIPPED = 77
 SEEDS = [0, 1, 2]
 
@@ -54,7 +54,9 @@ def new_parser(
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--smoke", action="store_true", help="minimal sizes: does it still run?")
+    parser.add_argument(
+        "--smoke", "--quick", action="store_true", help="minimal sizes: does it still run?"
+    )
     if seeds:
         parser.add_argument("--seeds", type=int, nargs="+", default=sized(seeds, seeds[:1]))
     return parser

@@ -17,7 +17,17 @@ from benchmarks.sizes import SKIPPED
 
 FOLDER = Path(__file__).parent
 # Shared by the benchmarks, or the runner itself.
-SHARED = {"__init__", "clock", "rules", "sizes", "smoke", "tables"}
+SHARED = {
+    "__init__",
+    "arms",
+    "class_rules",
+    "clock",
+    "rules",
+    "scores",
+    "sizes",
+    "smoke",
+    "tables",
+}
 
 
 def names() -> list[str]:

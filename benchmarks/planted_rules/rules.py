@@ -50,7 +50,7 @@ class Planted(NamedTuple):
     accuracy: float
 
 
-def new_classifier() -> nn.Module:
+def new_classifier(classes: int = 2) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, 16, 4, 2, 1),
         nn.ReLU(),
@@ -59,7 +59,7 @@ def new_classifier() -> nn.Module:
         nn.Flatten(),
         nn.Linear(32 * 64, 64),
         nn.ReLU(),
-        nn.Linear(64, 2),
+        nn.Linear(64, classes),
     )
 
 
@@ -80,11 +80,23 @@ def plant(name: str, seed: int) -> Planted:
     train, test = (
         DATA.draw(n, correlated=rule.correlated, generator=generator) for n in (N_TRAIN, N_TEST)
     )
-    inputs, test_inputs = DATA.sample(train), DATA.sample(test)
+    return learned(lambda levels: labels(rule, levels), 2, DATA.sample(train), train, test, seed)
+
+
+def learned(
+    label: Callable[[Tensor], Tensor],
+    classes: int,
+    inputs: Tensor,
+    train: Tensor,
+    test: Tensor,
+    seed: int,
+) -> Planted:
+    """Train an ordinary classifier on labels of sprites: rows of levels to train on and to test."""
+    test_inputs = DATA.sample(test)
     torch.manual_seed(seed)
-    classifier = train_classifier(new_classifier(), inputs, labels(rule, train), epochs=EPOCHS)
+    classifier = train_classifier(new_classifier(classes), inputs, label(train), epochs=EPOCHS)
     return Planted(
-        inputs, test, test_inputs, classifier, accuracy(classifier, test_inputs, labels(rule, test))
+        inputs, test, test_inputs, classifier, accuracy(classifier, test_inputs, label(test))
     )
 
 

@@ -16,6 +16,9 @@ into the radius of its position satisfies it.) Figures on 1,000 held-out images:
 - rank correlation of these shares with the factors' shares of the interventional effect on the
   classifier, both in tenths: the order of unused factors, or of equal ones, is noise.
 
+Each VAE is also seen along the axes of every other arm of `arms.ARMS`, and compared with itself as
+it was trained.
+
 Results are kept in --out, so that an interrupted run goes on; --job I N does every N-th; --again
 takes the figures anew from the VAEs that were kept.
 
@@ -39,6 +42,7 @@ from torch import Tensor
 from attributions import GroupSparsity
 from attributions.codes import Code, encode
 from attributions.heatmaps import PALETTE, new_figure
+from benchmarks.planted_rules.arms import ARMS, AS_TRAINED, seen
 from benchmarks.planted_rules.rules import (
     COLUMNS,
     DATA,
@@ -50,7 +54,7 @@ from benchmarks.planted_rules.rules import (
     sensitivity,
 )
 from benchmarks.sizes import SEEDS, docs, new_parser, results_folder, sized
-from benchmarks.tables import spread, write
+from benchmarks.tables import interval, spread, write
 from trimvae import VAE, explain, fit
 from trimvae.metrics import mig, mutual_information
 from trimvae.objectives import BetaTCVAE, BetaVAE, FactorVAE, Objective
@@ -168,11 +172,22 @@ def trained(
     return vae, time.perf_counter() - started
 
 
-def run(rule: str, name: str, seed: int, *, through: bool, out: Path) -> dict:
+def run(
+    rule: str, name: str, seed: int, *, through: bool, out: Path, arm: str = AS_TRAINED
+) -> dict:
     planted = plant(rule, seed)
     kind = "trimvae" if through else "plain"
     vae, seconds = trained(rule, name, seed, planted, out, kind)
-    return {**figures(vae, planted, rule), "seconds": seconds}
+    code = seen(arm, vae, planted.classifier, planted.inputs)
+    return {**figures(code, planted, rule), "seconds": seconds}
+
+
+def result_path(
+    out: Path, rule: str, name: str, through: bool, seed: int, arm: str = AS_TRAINED
+) -> Path:
+    """Where a result is kept."""
+    axes = () if arm == AS_TRAINED else (arm,)
+    return out / f"{key(rule, name, through, *axes, seed)}.json"
 
 
 def main() -> None:
@@ -187,22 +202,23 @@ def main() -> None:
     index, jobs = arguments.job
     # Plain VAEs that are shared between rules stay in one process: they are split by objective.
     plan = [
-        (seed, name, through, rule)
+        (seed, name, through, rule, arm)
         for seed, name in itertools.product(arguments.seeds, OBJECTIVES)
         for through in (True, False)
         for rule in RULES
+        for arm in ARMS
     ]
     groups = list(itertools.product(arguments.seeds, OBJECTIVES))
-    for seed, name, through, rule in [] if arguments.table else plan:
+    for seed, name, through, rule, arm in [] if arguments.table else plan:
         if groups.index((seed, name)) % jobs != index:
             continue
-        path = arguments.out / f"{key(rule, name, through, seed)}.json"
+        path = result_path(arguments.out, rule, name, through, seed, arm)
         if path.exists() and not arguments.again:
             continue
-        result = run(rule, name, seed, through=through, out=arguments.out)
+        result = run(rule, name, seed, through=through, out=arguments.out, arm=arm)
         path.write_text(json.dumps(result))
         shown = {figure: round(result[figure], 3) for figure in FIGURES}
-        print(seed, name, through, rule, shown, round(result["seconds"]), flush=True)
+        print(seed, name, through, rule, arm, shown, round(result["seconds"]), flush=True)
     if jobs == 1:
         tabulate(arguments)
 
@@ -216,7 +232,7 @@ def tabulate(arguments: argparse.Namespace) -> None:
             rule: [
                 json.loads(path.read_text())
                 for seed in arguments.seeds
-                if (path := arguments.out / f"{key(rule, name, through, seed)}.json").exists()
+                if (path := result_path(arguments.out, rule, name, through, seed)).exists()
             ]
             for rule in RULES
         }
@@ -243,6 +259,42 @@ def tabulate(arguments: argparse.Namespace) -> None:
     draw(arguments)
     write("planted_rules", f"Mean ± deviation over rules and seeds. {note}", rows, "code")
     write("planted_rules_each", f"Mean ± deviation over seeds. {note}", by_rule, "rule; code")
+    if differences := compared(arguments):
+        of_both = (
+            "Less the same VAE as trained: mean and 95 % interval over seeds of means over rules"
+        )
+        write("planted_rules_axes", f"{of_both}. {note}", differences, "code; axes")
+
+
+def compared(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """Every other arm less the same VAE as trained: a row for each kind of VAE and arm."""
+    rows = {}
+    others = [arm for arm in ARMS if arm != AS_TRAINED]
+    for name, through, arm in itertools.product(OBJECTIVES, (False, True), others):
+        pairs: dict[int, list[list[dict]]] = {}
+        for seed, rule in itertools.product(arguments.seeds, RULES):
+            paths = [
+                result_path(arguments.out, rule, name, through, seed, one)
+                for one in (arm, AS_TRAINED)
+            ]
+            if all(path.exists() for path in paths):
+                pair = [json.loads(path.read_text()) for path in paths]
+                pairs.setdefault(seed, []).append(pair)
+        if not pairs:
+            continue
+        runs = [pair for of_seed in pairs.values() for pair in of_seed]
+        worse = sum(ours["auroc"] < before["auroc"] for ours, before in runs)
+        rows[f"{name}, {'trimvae' if through else 'plain'}; {arm}"] = {
+            figure.replace("_", " "): interval(
+                [
+                    statistics.mean(ours[figure] - before[figure] for ours, before in of_seed)
+                    for of_seed in pairs.values()
+                ],
+                sign=True,
+            )
+            for figure in FIGURES
+        } | {"worse AUROC": f"{worse} of {len(runs)}"}
+    return rows
 
 
 def draw(arguments: argparse.Namespace) -> None:
@@ -256,7 +308,7 @@ def draw(arguments: argparse.Namespace) -> None:
             "trimvae": [],
         }
         for seed, name, through in itertools.product(arguments.seeds, OBJECTIVES, (False, True)):
-            path = arguments.out / f"{key(rule, name, through, seed)}.json"
+            path = result_path(arguments.out, rule, name, through, seed)
             if path.exists():
                 result = json.loads(path.read_text())
                 shares["trimvae" if through else "plain"].append(np.array(result["by_factor"]))
