@@ -27,6 +27,7 @@ FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 # Packages whose public names all stand on the page of the API.
 LISTED = (
+    "attributions.axes",
     "attributions.methods",
     "attributions.penalties",
     "attributions.measures",
@@ -83,7 +84,8 @@ def prepared(page: Path) -> dict[str, Any]:
     torch.manual_seed(0)
     shape = (3, 64, 64) if page.name == "README.md" else (1, 28, 28)
     classifier = nn.Sequential(nn.Flatten(), nn.Linear(torch.Size(shape).numel(), 3)).eval()
-    images = torch.rand(16, *shape)
+    # Axes want as many examples as latents squared.
+    images = torch.rand(160 if page.name == "axes.md" else 16, *shape)
     vae = VAE.dense(shape, latent_size=4, hidden=(16,)).eval()
     trim = Trim(classifier, vae.decode)
     latents = vae.encode(images).mean.detach()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from trimvae.objectives import BetaTCVAE as BetaTCVAE
     from trimvae.objectives import BetaVAE as BetaVAE
     from trimvae.objectives import FactorVAE as FactorVAE
+    from trimvae.recurrence.agreeing import consensus as consensus
+    from trimvae.recurrence.result import Consensus as Consensus
     from trimvae.training.fitting import fit as fit
     from trimvae.training.variational import VAETraining as VAETraining
 
@@ -30,6 +32,7 @@ __getattr__, __dir__, __all__ = open_door(
         "ALAE": "trimvae.models.alae",
         "BetaTCVAE": "trimvae.objectives",
         "BetaVAE": "trimvae.objectives",
+        "Consensus": "trimvae.recurrence.result",
         "Evaluation": "trimvae.evaluation.result",
         "Explanation": "trimvae.explanation.explanation",
         "FactorVAE": "trimvae.objectives",
@@ -38,6 +41,7 @@ __getattr__, __dir__, __all__ = open_door(
         "StyleGAN2": "trimvae.models.stylegan2",
         "VAE": "trimvae.models.vae",
         "VAETraining": "trimvae.training.variational",
+        "consensus": "trimvae.recurrence.agreeing",
         "evaluate": "trimvae.evaluation.evaluating",
         "explain": "trimvae.explanation.explaining",
         "find_counterfactuals": "trimvae.explanation.counterfactuals",
@@ -53,6 +57,7 @@ __getattr__, __dir__, __all__ = open_door(
         "metrics",
         "models",
         "objectives",
+        "recurrence",
         "report",
         "training",
     ),

@@ -34,7 +34,8 @@ import rlcompleter, sys, trimvae
 print('trimvae.models' in sys.modules, 'VAE' in vars(trimvae))
 trimvae.VAE
 print('trimvae.models' in sys.modules, 'VAE' in vars(trimvae))
-folders = 'cli data evaluation explanation figures metrics models objectives report training'
+folders = 'cli data evaluation explanation figures metrics models objectives recurrence report '
+folders += 'training'
 print(set(folders.split()) <= set(dir(trimvae)))
 print(*(getattr(trimvae, name).__name__ for name in folders.split()))
 print(trimvae.data.digits.__name__, trimvae.objectives.BetaVAE.__name__)
@@ -52,7 +53,8 @@ def test_names_and_folders_are_imported_when_they_are_first_used():
         "True True",
         "True",
         "trimvae.cli trimvae.data trimvae.evaluation trimvae.explanation trimvae.figures "
-        "trimvae.metrics trimvae.models trimvae.objectives trimvae.report trimvae.training",
+        "trimvae.metrics trimvae.models trimvae.objectives trimvae.recurrence trimvae.report "
+        "trimvae.training",
         "digits BetaVAE",
         "trimvae.find_counterfactuals( None",
     ], done.stderr

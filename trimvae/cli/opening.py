@@ -71,6 +71,8 @@ class Opened(NamedTuple):
 def open_run(run: Path, classifier: str | None, preprocess: str | None, data: str | None) -> Opened:
     """Open a run's folder; classifier, preprocess and data only where others are wanted."""
     folder, configuration = runs.open_run(run)
+    code = runs.load_code(folder, CODES[configuration.get("model", "vae")])
+    code.recurrence = runs.load_recurrence(folder)
     if data is None:
         inputs, labels = runs.load_examples(folder)
     else:
@@ -79,7 +81,7 @@ def open_run(run: Path, classifier: str | None, preprocess: str | None, data: st
     return Opened(
         folder,
         configuration,
-        runs.load_code(folder, CODES[configuration.get("model", "vae")]),
+        code,
         load(classifier or _recorded_classifier(folder, configuration)),
         load(preprocess or configuration.get("preprocess")),
         inputs,

@@ -12,12 +12,17 @@ if TYPE_CHECKING:  # torch is slow to import, and folders need none
     from torch import Tensor
 
     from trimvae.explanation.explanation import Explanation
+    from trimvae.explanation.marks import Recurrence
 
 CONFIGURATION = "configuration.json"
 
 CODE = "code.safetensors"
 
 CHECKPOINT = "last.ckpt"
+
+HISTORY = "history.json"
+
+CONSENSUS = "consensus.json"
 
 KEPT = 256
 """Held-out examples that a folder keeps."""
@@ -97,6 +102,33 @@ def load_code(folder: Path, kind: Any) -> Any:
             "Finish it with trimvae train --resume."
         )
     return kind.load(path)
+
+
+def code_of(place: int) -> str:
+    """Name of a code's file: of the one that explains, and of those that are compared with it."""
+    return CODE if place == 0 else f"code_{place}.safetensors"
+
+
+def folder_of(seed: int) -> str:
+    """Name of the subfolder in which a seed after the first keeps checkpoint and history."""
+    return f"seed_{seed}"
+
+
+def load_recurrence(folder: Path) -> "Recurrence | None":
+    """In how many codes of the run each latent is found; None for a run of one code."""
+    from trimvae.explanation.marks import Recurrence
+
+    path = folder / CONSENSUS
+    if configured_codes(configuration_of(folder)) < 2 or not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Recurrence(tuple(found["found_in"]), found["codes"])
+
+
+def configured_codes(configuration: Mapping[str, Any] | None) -> int:
+    """How many codes a run trains."""
+    found = (configuration or {}).get("codes")
+    return found if isinstance(found, int) else 1
 
 
 def save_explanation(folder: Path, explanation: "Explanation") -> None:

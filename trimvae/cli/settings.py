@@ -27,3 +27,4 @@ class Settings(NamedTuple):
     penalty: list[str]
     task: Any
     seed: int
+    codes: int

@@ -9,12 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from trimvae.cli.cleaning import (
+    UNFINISHED,
+    WRITTEN_BY_DEMO,
+    delete_written,
+    files_of,
+    patterns_of,
+    written,
+)
 from trimvae.cli.runs import (
     CHECKPOINT,
     CODE,
     CONFIGURATION,
     MARK,
-    TRAVERSED,
     configuration_of,
     is_marked,
     is_readable,
@@ -26,34 +33,6 @@ from trimvae.storage import write_json
 
 if sys.platform != "win32":
     import fcntl
-
-# All that the commands write into a run's folder beside its configuration.
-WRITTEN = (
-    CODE,
-    CHECKPOINT,
-    "metrics.json",
-    "history.json",
-    "examples.safetensors",
-    "evaluation.json",
-    "evaluation.md",
-    "report.html",
-    "explanation/explanation.safetensors",
-    "explanation/heatmap.png",
-    "explanation/attributions.csv",
-    *(f"explanation/traversals_{example}.png" for example in range(TRAVERSED)),
-)
-
-# What a demo writes besides, and what Python keeps of its classifier.py. In another run's folder
-# files of these names are the user's own.
-WRITTEN_BY_DEMO = (
-    "comparison.png",
-    "classifier.py",
-    "classifier.safetensors",
-    "__pycache__/classifier.cpython-*.pyc",
-)
-
-# How `trimvae.storage.replacing` ends the name of a file that is not whole yet.
-_UNFINISHED = "[0-9a-f]" * 8
 
 # What may change while a run goes on: how many epochs it gets in the end, and the software.
 _FREE = frozenset({"epochs", "versions"})
@@ -223,28 +202,6 @@ class Start:
             pass
 
 
-def written(folder: Path) -> list[Path]:
-    """Files that the run in a folder has written, but for its configuration."""
-    return [file for pattern in _patterns(folder) for file in _files(folder, pattern)]
-
-
-def delete_written(folder: Path) -> None:
-    """Delete what a run has written but its configuration, and subfolders that are empty then.
-
-    Files of the user's own stay, and so does what symbolic links point to.
-    """
-    for file in written(folder):
-        file.unlink()
-    for subfolder in {(folder / pattern).parent for pattern in _patterns(folder)} - {folder}:
-        if _is_real_folder(subfolder) and not any(subfolder.iterdir()):
-            subfolder.rmdir()
-
-
-def _patterns(folder: Path) -> tuple[str, ...]:
-    demo = (configuration_of(folder) or {}).get("command") == "demo"
-    return (*WRITTEN, *WRITTEN_BY_DEMO) if demo else WRITTEN
-
-
 def _check_ours(folder: Path, out: str | Path, allowed: bool) -> None:
     if not is_marked(configuration_of(folder)):
         old = is_readable(configuration_of(folder) or {})
@@ -262,8 +219,8 @@ def _check_ours(folder: Path, out: str | Path, allowed: bool) -> None:
 
 def _check_free_for_demo(folder: Path) -> None:
     """Refuse to write a demo's files over a user's own of the same names."""
-    own = [file.name for name in WRITTEN_BY_DEMO for file in _files(folder, name)]
-    if own and WRITTEN_BY_DEMO[0] not in _patterns(folder):
+    own = [file.name for name in WRITTEN_BY_DEMO for file in files_of(folder, name)]
+    if own and WRITTEN_BY_DEMO[0] not in patterns_of(folder):
         raise FileExistsError(
             f"`out` must not hold your own {', '.join(own)}, which a demo would write. Got "
             f"{folder}. Move them, or choose another folder."
@@ -279,22 +236,9 @@ def _check_writable(folder: Path, out: str | Path) -> None:
         raise PermissionError(must_be_writable("--out", out))
 
 
-def _files(folder: Path, pattern: str) -> list[Path]:
-    """Files of a run by their name in `WRITTEN`, and what a crash has left of unfinished ones."""
-    place, name = (folder / pattern).parent, Path(pattern).name
-    if not _is_real_folder(place):
-        return []
-    found = [*place.glob(name), *place.glob(f".{name}.{_UNFINISHED}")]
-    return [file for file in found if file.is_symlink() or file.is_file()]
-
-
-def _is_real_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
 def _holds_anything(folder: Path) -> bool:
     """Whether there is more than the unfinished configuration of a run that was killed."""
     if not folder.is_dir():
         return False
-    unfinished = set(folder.glob(f".{CONFIGURATION}.{_UNFINISHED}"))
+    unfinished = set(folder.glob(f".{CONFIGURATION}.{UNFINISHED}"))
     return any(path not in unfinished for path in folder.iterdir())

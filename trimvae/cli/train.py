@@ -86,6 +86,14 @@ def train_command(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the code and its training.", min=0)] = 0,
+    codes: Annotated[
+        int,
+        typer.Option(
+            help="How many codes are trained, of a vae or ivae: from this seed, the next ... With "
+            "several, the explanation says which of its factors recur.",
+            min=1,
+        ),
+    ] = 1,
     grey: Annotated[bool, typer.Option("--grey", help="Read a folder of images as grey.")] = False,
     accelerator: Annotated[
         str, typer.Option(help="Lightning's word for where to train: auto, cpu, gpu ...")
@@ -129,17 +137,26 @@ def train_command(
         penalty=penalty or [],
         task=task,
         seed=seed,
+        codes=codes,
     )
     with Start(out, overwrite=overwrite, resume=resume) as start:
         _train(settings, start, out, accelerator, Speaker(as_json))
 
 
 def _train(settings: Settings, start: Start, out: Path, accelerator: str, speaker: Speaker) -> None:
-    from trimvae.cli import training
+    from trimvae.cli import preparing, several, training
 
-    training.check_accelerator(accelerator)
-    run = training.prepared(settings, start)
-    opened = training.trained(run, start, accelerator=accelerator, progress=not speaker.as_json)
+    preparing.check_accelerator(accelerator)
+    run = preparing.prepared(settings, start)
+    progress, said = not speaker.as_json, {}
+    if settings.codes == 1:
+        opened = training.trained(run, start, accelerator=accelerator, progress=progress)
+    else:
+        opened, found = several.trained_together(
+            run, start, accelerator=accelerator, progress=progress
+        )
+        speaker.say(found.summary())
+        said = {"consensus": found.to_dict()}
     explanation, metrics = training.explained(run, opened)
     speaker.table(
         f"{len(explanation.inputs)} held-out examples",
@@ -147,4 +164,4 @@ def _train(settings: Settings, start: Start, out: Path, accelerator: str, speake
         {name: [value] for name, value in metrics.items()},
     )
     speaker.warnings(explanation.warnings)
-    speaker.end(out, f"trimvae report {out}", {"metrics": metrics})
+    speaker.end(out, f"trimvae report {out}", {"metrics": metrics, **said})

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from tests.trimvae.cli.command_line import content
+from trimvae.cli.cleaning import WRITTEN, WRITTEN_BY_DEMO
 from trimvae.cli.runs import MARK
-from trimvae.cli.starting import WRITTEN, WRITTEN_BY_DEMO, Start
+from trimvae.cli.starting import Start
 
 SETTINGS = {"command": "train", "epochs": 3, "seed": 0, "class_names": ("a", "b")}
 

@@ -1,85 +1,58 @@
-import pytest
+"""Training a prepared run: when it begins, what it writes, and in which order."""
+
+import json
+
 import torch
 
-from trimvae.cli.settings import Settings
+from tests.trimvae.cli.test_preparing import ASKED
+from trimvae.cli.preparing import prepared
 from trimvae.cli.starting import Start
-from trimvae.cli.training import check_accelerator, check_task, prepared, resolved
-from trimvae.objectives import BetaVAE
+from trimvae.cli.training import explained, finished, fitted, train_first, trained
+from trimvae.models import VAE
 
-ASKED = Settings(
-    classifier="my_model.py:load",
-    preprocess=None,
-    data="table.npz",
-    grey=False,
-    model="vae",
-    latent_size=2,
-    epochs=1,
-    batch_size=32,
-    learning_rate=None,
-    objective=None,
-    weight=None,
-    warm_up=None,
-    perceptual=[],
-    perceptual_weight=100.0,
-    likelihood="auto",
-    prediction_weight=None,
-    sparsity=None,
-    monotonicity=0.0,
-    penalty=[],
-    task=None,
-    seed=0,
-)
+QUIET = {"accelerator": "cpu", "progress": False}
 
 
-@pytest.mark.parametrize(
-    ("model", "weight", "sparsity", "objective"),
-    [("vae", 20, 6, "vae"), ("ivae", 20, 6, "vae"), ("alae", 2, 0.3, None)],
-)
-def test_what_is_left_open_becomes_what_suits_the_model(model, weight, sparsity, objective):
-    made = resolved(ASKED._replace(model=model))
-    assert (made.prediction_weight, made.sparsity, made.objective) == (weight, sparsity, objective)
+def test_a_run_begins_after_its_first_step_and_says_so(folder):
+    run, seen = prepared(ASKED, Start("run")), []
+
+    def begun():
+        seen.append(sorted(path.name for path in (folder / "run").iterdir()))
+
+    with Start("run") as start:
+        train_first(run, start, **QUIET, begun=begun)
+    assert seen == [["configuration.json"]] * 2  # two steps of 32 in 80 rows
+    assert len(json.loads((folder / "run" / "history.json").read_text())) == 1
+    assert not (folder / "run" / "code.safetensors").exists()
 
 
-def test_what_is_asked_stays_as_it_is_also_0():
-    asked = ASKED._replace(prediction_weight=0.0, sparsity=0.0, learning_rate=0.5)
-    made = resolved(asked)
-    assert (made.prediction_weight, made.sparsity, made.learning_rate) == (0, 0, 0.5)
-
-
-def test_files_are_found_from_any_folder_afterwards(folder):
-    made = resolved(ASKED)
-    assert made.classifier == f"{folder / 'my_model.py'}:load"
-    assert made.data == str(folder / "table.npz")
-
-
-def test_preparing_writes_nothing(folder):
+def test_a_checkpoint_that_is_there_is_only_read(folder):
     run = prepared(ASKED, Start("run"))
-    assert not (folder / "run").exists()
-    assert run.code.latent_size == 2
-    assert run.objective == BetaVAE()
-    assert [(penalty.name, penalty.weight) for penalty in run.penalties] == [("sparsity", 6.0)]
+    first = fitted(run, folder / "kept", resume=True, **QUIET)
+    again = prepared(ASKED, Start("run"))
+    assert fitted(again, folder / "kept", resume=True, **QUIET) == first
+    for left, right in zip(run.code.parameters(), again.code.parameters(), strict=True):
+        assert torch.equal(left, right)
+    assert again.code.trained_with == run.code.trained_with
 
 
-def test_the_seed_decides_where_a_code_starts(folder):
-    made = [prepared(ASKED._replace(seed=seed), Start("run")).code for seed in (0, 0, 1)]
-    weights = [next(code.parameters()) for code in made]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+def test_what_is_finished_is_kept_with_the_code_that_explains(folder):
+    run = prepared(ASKED, Start("run"))
+    (folder / "run").mkdir()
+    other = VAE.dense((6,), 2, hidden=(4,))
+    opened = finished(run, folder / "run", other)
+    assert opened.code is other
+    assert VAE.load(folder / "run" / "code.safetensors").architecture == other.architecture
+    assert torch.equal(opened.inputs, run.parts.test_inputs)
+    explanation, metrics = explained(run, opened)
+    assert explanation.code is other
+    assert "total_correlation" in metrics
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("weight", 2.0), ("warm_up", 5), ("perceptual", ["0"])]
-)
-def test_what_weighs_an_objective_is_refused_for_a_game(folder, option, value):
-    asked = ASKED._replace(model="alae", **{option: value})
-    with pytest.raises(ValueError, match=f"`--{option.replace('_', '-')}` must be left out for al"):
-        prepared(asked, Start("run"))
-
-
-def test_tasks_and_accelerators_that_are_not_there_are_named():
-    check_task("regression")
-    check_accelerator("cpu")
-    with pytest.raises(ValueError, match="`--task` must be one of classification, regression"):
-        check_task("ranking")
-    with pytest.raises(ValueError, match="`--accelerator` must be one that is here: auto, cpu"):
-        check_accelerator("abacus")
+def test_training_ends_with_a_run_that_is_open(folder):
+    run = prepared(ASKED, Start("run"))
+    with Start("run") as start:
+        opened = trained(run, start, **QUIET)
+    assert opened.code is run.code
+    assert opened.configuration["codes"] == 1
+    assert (folder / "run" / "code.safetensors").is_file()

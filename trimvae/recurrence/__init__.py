@@ -1,0 +1,1 @@
+"""Consensus: which axes several codes of the same data have in common."""
