@@ -212,6 +212,17 @@ def test_vaes_stay_vaes_apart_from_the_caller_s_and_the_same_call_gives_the_same
     assert torch.equal(found.decode(torch.ones(1, 3)), drawn)
 
 
+def test_no_later_training_of_a_code_reaches_the_consensus(inputs):
+    codes = [of_first_four(1), of_first_four(2)]
+    found = consensus(codes, OneOutput(), inputs, n_steps=4)
+    drawn = found.decode(torch.ones(1, 4))
+    with torch.no_grad():
+        for code in codes:
+            code.matrix.zero_()
+    assert torch.equal(found.decode(torch.ones(1, 4)), drawn)
+    assert drawn.any()
+
+
 def test_a_code_that_is_seen_along_axes_already_is_turned_from_its_own_latents(inputs):
     from attributions import explanatory_axes
 

@@ -1,0 +1,1 @@
+"""Axes: do two codes explain one classifier alike, and along factors rather than classes?"""
