@@ -16,7 +16,7 @@ from torch import Tensor
 from attributions.axes.turning import rotation_from
 from attributions.penalties.sharing import shared_sparsity
 
-SCREENING, FINALISTS, STEPS, RATE = 50, 4, 200, 0.1
+FINALISTS, RATE = 4, 0.1
 
 
 class Factors(NamedTuple):
@@ -90,7 +90,12 @@ def predictor_factors(
     scores = centred @ directions[:, :count] / deviations
     loadings = directions[:, :count] * deviations
     if count > 1:
-        turn = _turn(scores, loadings, target, class_price, starts, generator)
+
+        def prices(turns: Tensor) -> Tensor:
+            contributions = (scores @ turns.mT) * (loadings @ turns.mT)[:, target]
+            return shared_sparsity(contributions, target, class_price)
+
+        turn = least_turn(prices, count, starts=starts, generator=generator, device=scores.device)
         scores, loadings = scores @ turn.T, loadings @ turn.T
     size = (scores * loadings[target]).abs().mean(dim=0)
     order = size.argsort(descending=True)
@@ -151,28 +156,37 @@ def completed(rows: Tensor) -> Tensor:
     return torch.cat([rows, nearest_orthonormal(span[nearest]) @ span.T])
 
 
-def _turn(
-    scores: Tensor,
-    loadings: Tensor,
-    target: Tensor,
-    class_price: float,
-    starts: int,
-    generator: torch.Generator | None,
+def least_turn(
+    prices: Callable[[Tensor], Tensor],
+    size: int,
+    *,
+    starts: int = 16,
+    steps: int = 200,
+    generator: torch.Generator | None = None,
+    device: torch.device | None = None,
 ) -> Tensor:
-    """Return the best turn found from several starts, `(factors, factors)`."""
-    size = scores.shape[1]
-    generator = generator or torch.Generator(device=scores.device).manual_seed(0)
+    """Return the rotation of least price, found from several starts at once.
+
+    From the identity and from random rotations Adam goes down for a quarter of the steps, and
+    from the best of these for all of them.
+
+    Args:
+        prices: Rotations `(n, size, size)` to the price of each, `(n,)`.
+        size: Rows and columns.
+        starts: Rotations from which the search starts.
+        steps: Of the last descent.
+        generator: Of the random rotations; default: a seed of 0.
+        device: Where to search; default: the CPU.
+
+    Returns:
+        `(size, size)`, float64.
+    """
+    generator = generator or torch.Generator(device=device or "cpu").manual_seed(0)
     noise = torch.randn(starts, size, size, generator=generator, device=generator.device)
-    start = torch.linalg.qr(noise.to(scores))[0]
+    start = torch.linalg.qr(noise.to(device, torch.float64))[0]
     start[0] = torch.eye(size)
-
-    def prices(turns: Tensor) -> Tensor:
-        contributions = (scores @ turns.mT) * (loadings @ turns.mT)[:, target]
-        return shared_sparsity(contributions, target, class_price)
-
-    screened = _descended(prices, start, SCREENING)
-    best = screened[prices(screened).argsort()[:FINALISTS]]
-    turns = _descended(prices, best, STEPS)
+    screened = _descended(prices, start, max(1, steps // 4))
+    turns = _descended(prices, screened[prices(screened).argsort()[:FINALISTS]], steps)
     return turns[prices(turns).argmin()]
 
 

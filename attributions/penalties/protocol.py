@@ -40,6 +40,13 @@ class Step:
     baselines: Tensor | None = None
     """`(examples, latents)`, where paths start; None for 0, a normal prior's mean."""
 
+    @property
+    def classes(self) -> Tensor:
+        """`(examples,)`, the classes explained; one and the same for a single output."""
+        if isinstance(self.target, Tensor):
+            return self.target
+        return torch.full((len(self.latents),), self.target, device=self.latents.device)
+
     @cached_property
     def contributions(self) -> Tensor:
         """`(examples, n_steps, latents)`, see `attributions.path_contributions`."""

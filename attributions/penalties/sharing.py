@@ -13,7 +13,6 @@ whose mean over examples is $p(i)$, and over the examples of a class $p(i \mid c
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -54,6 +53,7 @@ def evidence_entropies(attributions: Tensor, target: Tensor) -> Entropies:
         Three tensors of the shape before `batch`, differentiable in the attributions.
 
     Examples:
+        >>> import torch
         >>> attributions = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
         >>> entropies = evidence_entropies(attributions, torch.tensor([0, 1]))
         >>> [round(value.item(), 4) for value in entropies]  # each class has its own latent
@@ -91,6 +91,7 @@ def shared_sparsity(attributions: Tensor, target: Tensor, class_price: float = 1
         Tensor of the shape before `batch`, at least 0.
 
     Examples:
+        >>> import torch
         >>> classes = torch.arange(8)
         >>> own, bits = torch.eye(8), torch.ones(8, 3)
         >>> bool(shared_sparsity(own, classes, 0.0) < shared_sparsity(bits, classes, 0.0))
@@ -140,9 +141,6 @@ class SharedSparsity(Penalty):
 
     def __call__(self, step: Step) -> Tensor:
         """Unweighted penalty of a training step, a scalar."""
-        target = step.target
-        if not isinstance(target, Tensor):
-            target = torch.zeros(len(step.latents), dtype=torch.long, device=step.latents.device)
         attributions = step.contributions.mean(dim=1)
-        sparsity = shared_sparsity(attributions, target, self.class_price)
+        sparsity = shared_sparsity(attributions, step.classes, self.class_price)
         return sparsity + turning_back(step.contributions)

@@ -216,7 +216,4 @@ class GroupSparsity(Penalty):
 
     def __call__(self, step: Step) -> Tensor:
         """Unweighted penalty."""
-        target = step.target
-        if not isinstance(target, Tensor):
-            target = torch.zeros(len(step.latents), dtype=torch.long, device=step.latents.device)
-        return group_l1_over_l2(step.contributions.mean(dim=1), target)
+        return group_l1_over_l2(step.contributions.mean(dim=1), step.classes)

@@ -12,15 +12,14 @@ import torch
 from sklearn.decomposition import FastICA
 from torch import Tensor
 
-from attributions.axes.turning import rotation_from
-from attributions.factors import aligned, predictor_factors
+from attributions.factors import aligned, least_turn, predictor_factors
 from attributions.measures.directions import class_directions
 from attributions.penalties.sharing import evidence_entropies, shared_sparsity
 from benchmarks.axes.seen import Seen
 from benchmarks.sizes import sized
 
 Arm = Callable[[Sequence[Seen]], list[Tensor]]
-STEPS, STARTS = sized((200, 8), (5, 2))
+STEPS, STARTS = sized((200, 16), (5, 2))
 ACTIVE = 0.95  # share of the gradients' second moment that the active subspace holds
 
 
@@ -29,23 +28,9 @@ def each(axes: Callable[[Seen], Tensor]) -> Arm:
     return lambda codes: [axes(seen) for seen in codes]
 
 
-def turned(price: Callable[[Tensor], Tensor], size: int, starts: int = STARTS) -> Tensor:
-    """Return the rotation of least price, from the identity and random starts, by Adam."""
-    generator = torch.Generator().manual_seed(0)
-    start = torch.linalg.qr(torch.randn(starts, size, size, generator=generator).double())[0]
-    start[0] = torch.eye(size)
-    angles = torch.zeros(starts, size * (size - 1) // 2, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.Adam([angles], lr=0.1)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    for _ in range(STEPS):
-        (angles.grad,) = torch.autograd.grad(
-            price(rotation_from(angles, size) @ start).sum(), angles
-        )
-        optimizer.step()
-        schedule.step()
-    with torch.no_grad():
-        rotations = rotation_from(angles, size) @ start
-        return rotations[price(rotations).argmin()]
+def turned(price: Callable[[Tensor], Tensor], size: int) -> Tensor:
+    """Return the rotation of least price."""
+    return least_turn(price, size, starts=STARTS, steps=STEPS)
 
 
 def contributions(seen: Seen, rotations: Tensor, gradients: Tensor | None = None) -> Tensor:
@@ -175,7 +160,7 @@ def of_factors(class_price: float, *, white: bool = False) -> Arm:
         size = seen.latents.shape[1]
         start = whitening(seen) if white else torch.eye(size).double()
         found = predictor_factors(
-            seen.logits, seen.predicted, class_price=class_price, starts=sized(16, 2)
+            seen.logits, seen.predicted, class_price=class_price, starts=STARTS
         )
         return aligned(seen.latents @ start.T, found.scores, [range(size)]) @ start
 

@@ -8,7 +8,6 @@ Takes the codes of `benchmarks.axes.run`, and writes docs/images/axes.png.
 from pathlib import Path
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from attributions import explanatory_axes
@@ -16,6 +15,7 @@ from attributions.heatmaps import new_figure
 from benchmarks.axes.codes import trained
 from benchmarks.sizes import docs, new_parser, results_folder, sized
 from trimvae import VAE, Explanation, explain
+from trimvae.explanation.matching import correlations_of, matched_latents
 
 ROWS, STEPS, REACH, EXAMPLES = 4, 7, 2.0, sized(400, 40)
 
@@ -35,10 +35,9 @@ def matches(
     one: Explanation, other: Explanation, axes: list[int]
 ) -> list[tuple[int, float, float]]:
     """The other code's latent that belongs to each axis, its sign and |correlation|."""
-    size = one.latents.shape[1]
-    correlation = torch.corrcoef(torch.cat([one.latents, other.latents], dim=1).T)[:size, size:]
-    columns = linear_sum_assignment(correlation.abs().numpy(), maximize=True)[1]
-    found = [(int(columns[axis]), float(correlation[axis, columns[axis]])) for axis in axes]
+    correlation = correlations_of(one.latents, other.latents)
+    matched = matched_latents(correlation).tolist()
+    found = [(matched[axis], float(correlation[axis, matched[axis]])) for axis in axes]
     return [(at, 1.0 if value > 0 else -1.0, abs(value)) for at, value in found]
 
 

@@ -9,6 +9,7 @@ mean over its pairs. `benchmarks.axes.trained` goes on from the same codes, and 
     python -m benchmarks.axes.run --data digits --seeds 10 11 12 13 14 --classifiers 10 11
 """
 
+import argparse
 import itertools
 import statistics
 import time
@@ -66,21 +67,45 @@ def row(found: Mapping[str, Sequence[float]]) -> dict[str, str]:
     }
 
 
-def main() -> None:
-    parser = new_parser(__doc__, seeds=[10, 11, 12, 13, 14])
+def axes_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what both commands of this folder take."""
+    parser = new_parser(description, seeds=[10, 11, 12, 13, 14])
     parser.add_argument("--data", choices=SETTINGS, default="digits")
     parser.add_argument("--classifiers", type=int, nargs="+", default=sized([10, 11], [0]))
     parser.add_argument("--out", type=Path, default=results_folder("axes"))
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the options; of codes in smoke mode the two that a pair needs."""
     options = parser.parse_args()
     if options.data == "fashion":
         require_fashion()
-    seeds = sized(options.seeds, [0, 1])
+    options.seeds = sized(options.seeds, [0, 1])
+    return options
+
+
+def write_found(
+    name: str, options: argparse.Namespace, note: str, found: Mapping[str, Sequence[Figures]]
+) -> None:
+    """Write a table with a row for each arm, its codes of all classifiers together."""
+    write(
+        f"{name}_{options.data.replace('-', '_')}",
+        f"{options.data}: {len(options.seeds)} codes of each of {len(options.classifiers)} "
+        f"classifiers{note}; mean ± half the 95 % interval over codes.",
+        {arm: row(joined(parts)) for arm, parts in found.items()},
+        "arm",
+    )
+
+
+def main() -> None:
+    options = parsed(axes_parser(__doc__))
     found: dict[str, list[Figures]] = defaultdict(list)
     accuracies = []
     for number in options.classifiers:
         classifier = trained(options.data, number, options.out)
         accuracies.append(classifier.accuracy)
-        fitted, held_out = zip(*(classifier.seen(seed) for seed in seeds), strict=True)
+        fitted, held_out = zip(*(classifier.seen(seed) for seed in options.seeds), strict=True)
         print(f"classifier {number}: accuracy {classifier.accuracy:.3f}", flush=True)
         for name, arm in ARMS.items():
             started = time.perf_counter()
@@ -93,16 +118,8 @@ def main() -> None:
             print(
                 f"{name}: {time.perf_counter() - started:.1f} s", row(found[name][-1]), flush=True
             )
-    note = (
-        f"{options.data}: {len(seeds)} codes of each of {len(options.classifiers)} classifiers "
-        f"(accuracy {interval(accuracies, 3)}); mean ± half the 95 % interval over codes."
-    )
-    write(
-        f"axes_{options.data.replace('-', '_')}",
-        note,
-        {name: row(joined(parts)) for name, parts in found.items()},
-        "axes",
-    )
+    accuracy = ", ".join(f"{value:.3f}" for value in accuracies)
+    write_found("axes", options, f" (accuracy {accuracy})", found)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -19,6 +18,7 @@ from attributions.measures import (
 )
 from attributions.outputs import select
 from attributions.predictors import Function
+from trimvae.explanation.matching import correlations_of, matched_latents
 
 BATCH = 256
 
@@ -112,12 +112,8 @@ def figures(one: Along) -> dict[str, float]:
 
 def likeness(one: Along, other: Along) -> dict[str, float]:
     """What two codes say of the same examples, axes matched by |correlation|."""
-    rows = []
-    for coordinates in (one.coordinates, other.coordinates):
-        apart = coordinates - coordinates.mean(dim=0)
-        rows.append(apart / apart.std(dim=0).clamp_min(1e-12))
-    correlation = (rows[0].T @ rows[1] / (len(rows[0]) - 1)).abs()
-    matched = torch.as_tensor(linear_sum_assignment(correlation.numpy(), maximize=True)[1])
+    correlation = correlations_of(one.coordinates, other.coordinates)
+    matched = matched_latents(correlation)
     ours, theirs = one.attributions, other.attributions[:, matched]
     share = ours.abs().mean(dim=0) / ours.abs().mean(dim=0).sum()
     left, right = (beyond_class(part, one.predicted) for part in (ours, theirs))
@@ -127,5 +123,5 @@ def likeness(one: Along, other: Along) -> dict[str, float]:
         "within-class correlation": float(
             (left * right).sum() / (left.pow(2).sum() * right.pow(2).sum()).sqrt()
         ),
-        "used correlation": float(share @ correlation[torch.arange(len(matched)), matched]),
+        "used correlation": float(share @ correlation[torch.arange(len(matched)), matched].abs()),
     }

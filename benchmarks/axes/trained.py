@@ -14,18 +14,15 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from attributions import GroupSparsity, Penalty, Sparsity, explanatory_axes
 from attributions.penalties import ContrastSparsity, SharedSparsity
-from benchmarks.axes.codes import SETTINGS, Trained, trained
-from benchmarks.axes.run import Figures, joined, of_codes, row
+from benchmarks.axes.codes import Trained, trained
+from benchmarks.axes.run import Figures, axes_parser, joined, of_codes, parsed, row, write_found
 from benchmarks.axes.seen import Along, Seen, along, seen_by
-from benchmarks.sizes import new_parser, require_fashion, results_folder, sized
-from benchmarks.tables import write
 from trimvae import VAE
 
 MANY = 64  # examples of a batch that a penalty sees which compares them within their classes
@@ -103,37 +100,22 @@ def view(name: str, arm: Arm, classifier: Trained, seed: int) -> tuple[Along, di
 
 
 def main() -> None:
-    parser = new_parser(__doc__, seeds=[10, 11, 12, 13, 14])
-    parser.add_argument("--data", choices=SETTINGS, default="digits")
-    parser.add_argument("--classifiers", type=int, nargs="+", default=sized([10, 11], [0]))
+    parser = axes_parser(__doc__)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--out", type=Path, default=results_folder("axes"))
-    options = parser.parse_args()
-    if options.data == "fashion":
-        require_fashion()
-    seeds = sized(options.seeds, [0, 1])
+    options = parsed(parser)
     found: dict[str, list[Figures]] = defaultdict(list)
     for name in options.arms:
         for number in options.classifiers:
             classifier = trained(options.data, number, options.out)
             views, kept = [], []
-            for seed in seeds:
+            for seed in options.seeds:
                 one, rest = view(name, ARMS[name], classifier, seed)
                 views.append(one)
                 kept.append(rest)
             rests = {key: [rest[key] for rest in kept] for key in kept[0]}
             found[name].append(of_codes(views) | rests)
         print(name, json.dumps(row(joined(found[name]))), flush=True)
-    note = (
-        f"{options.data}: codes trained on from those of the table above; {len(seeds)} of each of "
-        f"{len(options.classifiers)} classifiers; mean ± half the 95 % interval over codes."
-    )
-    write(
-        f"axes_trained_{options.data.replace('-', '_')}",
-        note,
-        {name: row(joined(parts)) for name, parts in found.items()},
-        "training",
-    )
+    write_found("axes_trained", options, ", trained on from those of the other table", found)
 
 
 if __name__ == "__main__":

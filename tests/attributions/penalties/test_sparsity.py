@@ -11,6 +11,7 @@ from attributions import (
     Trim,
     path_contributions,
 )
+from attributions.penalties import Step
 from attributions.penalties.monotonicity import turning_back
 from attributions.penalties.sparsity import (
     entropy,
@@ -126,11 +127,23 @@ def test_every_form_is_its_function_of_the_contributions(form):
 
 def test_group_sparsity_takes_the_classes_of_the_step_and_one_class_for_a_single_output():
     contributions, target = torch.randn(6, 2, 4), torch.tensor([0, 1, 2, 0, 1, 2])
-    step = SimpleNamespace(contributions=contributions, latents=torch.zeros(6, 4), target=target)
+    latents = torch.zeros(6, 4)
+
+    def step_of(target):
+        step = Step(
+            trim=Trim(nn.Identity(), nn.Identity()),
+            encode=nn.Identity(),
+            inputs=latents,
+            latents=latents,
+            target=target,
+            alphas=torch.zeros(6, 2),
+        )
+        step.__dict__["contributions"] = contributions  # as if taken already
+        return step
+
     mean = contributions.mean(dim=1)
-    assert torch.equal(GroupSparsity()(step), group_l1_over_l2(mean, target))
-    step.target = 0
-    assert torch.equal(GroupSparsity()(step), group_l1_over_l2(mean, torch.zeros(6)))
+    assert torch.equal(GroupSparsity()(step_of(target)), group_l1_over_l2(mean, target))
+    assert torch.equal(GroupSparsity()(step_of(0)), group_l1_over_l2(mean, torch.zeros(6)))
 
 
 def test_an_unknown_form_is_refused():
