@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, and read without executing code."""
+"""Files that are written whole or not at all, and read without executing code, as written."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # torch is slow to import, and text needs none
     from torch import Tensor
+
+_CHECKSUM = "sha256"
 
 
 @contextmanager
@@ -125,10 +128,28 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def read_json(path: str | Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no JSON, or not in UTF-8, or nested too deeply to be ours.
+    """
+    path = _existing(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"`path` must be a whole JSON file. Got {path} ({error}). Write it again."
+        ) from error
+
+
 def write_tensors(
     path: str | Path, tensors: "Mapping[str, Tensor]", kind: str, texts: Mapping[str, Any]
 ) -> None:
     """Write tensors, what kind of file it is, and texts (as JSON) to one safetensors file.
+
+    The file carries a checksum of all of it, which `read_tensors` compares.
 
     Raises:
         OSError: The disk is full, or fails.
@@ -139,6 +160,7 @@ def write_tensors(
     metadata = {"format": kind, **{name: json.dumps(text) for name, text in texts.items()}}
     # Copies: the format refuses tensors that share memory, as latents of an identity code do.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    metadata[_CHECKSUM] = checksum(whole, metadata)
     with replacing(path) as temporary:
         try:
             save_file(whole, temporary, metadata)
@@ -154,25 +176,70 @@ def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated, or of another kind.
+        ValueError: The file is truncated, of another kind, or was changed since it was written.
+            Files of version 0.1 carry no checksum to tell the last by.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Got {path}, which does not exist.")
+    path = _existing(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except Exception as error:  # of whatever kind a damaged file makes the library raise
         raise ValueError(
             f"`path` must be a file that {kind}.save wrote. Got {path}, which is truncated or of "
             f"another kind ({error}). Save it again."
         ) from error
+    recorded = metadata.pop(_CHECKSUM, None)
+    if recorded not in (None, checksum(tensors, metadata)):
+        raise ValueError(
+            f"`path` must be a file as {kind}.save wrote it. Got {path}, whose content differs "
+            "from its checksum. Use another copy, or save it again."
+        )
     if metadata.pop("format", None) != kind:
         raise ValueError(
             f"`path` must be a file that {kind}.save wrote. Got {path}, written by something "
             "else. Name the right file."
         )
-    return tensors, {name: json.loads(text) for name, text in metadata.items()}
+    try:
+        return tensors, {name: json.loads(text) for name, text in metadata.items()}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"`path` must be a file that {kind}.save wrote. Got {path}, whose texts cannot be "
+            f"read ({error}). Save it again."
+        ) from error
+
+
+def checksum(tensors: "Mapping[str, Tensor]", texts: Mapping[str, str] | None = None) -> str:
+    """SHA-256 of tensors with their names, dtypes and shapes, and of texts, in hexadecimal.
+
+    The order does not matter, nor where the tensors are.
+
+    Args:
+        tensors: By name, such as a `state_dict`.
+        texts: By name; default: none.
+
+    Examples:
+        >>> import torch
+        >>> weights = {"a": torch.ones(2), "b": torch.zeros(3)}
+        >>> checksum(weights) == checksum(dict(reversed(weights.items())))
+        True
+    """
+    import torch
+
+    found = hashlib.sha256()
+    for name, text in sorted((texts or {}).items()):
+        found.update(json.dumps([name, text]).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        values = tensor.detach().cpu().contiguous().reshape(-1)
+        found.update(values.view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be a file. Got {path}, which does not exist.")
+    return path

@@ -10,6 +10,7 @@ from trimvae.cli.runs import (
     CONSENSUS,
     HISTORY,
     TRAVERSED,
+    along_axes_of,
     code_of,
     configuration_of,
     configured_codes,
@@ -20,6 +21,7 @@ from trimvae.cli.runs import (
 WRITTEN = (
     CODE,
     CHECKPOINT,
+    f"{along_axes_of()}/{CHECKPOINT}",
     "metrics.json",
     HISTORY,
     "examples.safetensors",
@@ -57,8 +59,9 @@ def delete_written(folder: Path) -> None:
     """
     for file in written(folder):
         file.unlink()
-    for subfolder in {(folder / pattern).parent for pattern in patterns_of(folder)} - {folder}:
-        if _is_real_folder(subfolder) and not any(subfolder.iterdir()):
+    within = {path for pattern in patterns_of(folder) for path in _places_of(folder, pattern)}
+    for subfolder in sorted(within - {folder}, reverse=True):  # the innermost first
+        if not any(subfolder.iterdir()):
             subfolder.rmdir()
 
 
@@ -75,18 +78,26 @@ def _written_by_others(configuration: Mapping[str, Any]) -> list[str]:
     found = [CONSENSUS] if count > 1 else []
     for place in range(1, count):
         within = folder_of(configuration["seed"] + place)
-        found += [code_of(place), f"{within}/{CHECKPOINT}", f"{within}/{HISTORY}"]
+        found += [code_of(place), f"{within}/{along_axes_of()}/{CHECKPOINT}"]
+        found += [f"{within}/{CHECKPOINT}", f"{within}/{HISTORY}"]
     return found
 
 
 def files_of(folder: Path, pattern: str) -> list[Path]:
     """Files of a run by their name in `WRITTEN`, and what a crash has left of unfinished ones."""
-    place, name = (folder / pattern).parent, Path(pattern).name
-    if not _is_real_folder(place):
-        return []
-    found = [*place.glob(name), *place.glob(f".{name}.{UNFINISHED}")]
+    name = Path(pattern).name
+    found = [
+        file
+        for place in _places_of(folder, pattern)
+        for file in (*place.glob(name), *place.glob(f".{name}.{UNFINISHED}"))
+    ]
     return [file for file in found if file.is_symlink() or file.is_file()]
 
 
-def _is_real_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def _places_of(folder: Path, pattern: str) -> list[Path]:
+    """Folders within a run's in which files of this name are, symbolic links apart."""
+    places = [folder]
+    for part in Path(pattern).parts[:-1]:
+        places = [within for place in places for within in place.glob(part)]
+        places = [place for place in places if place.is_dir() and not place.is_symlink()]
+    return places

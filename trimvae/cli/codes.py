@@ -15,6 +15,7 @@ from attributions.penalties import (
     Monotonicity,
     NearestNeighbour,
     Penalty,
+    SharedSparsity,
     Sparsity,
 )
 from trimvae.data import Split
@@ -68,15 +69,20 @@ def penalty_named(name: str, weight: float | None = None) -> Penalty:
     return PENALTIES[name]() if weight is None else PENALTIES[name](weight=weight)
 
 
-def penalties_named(sparsity: float, monotonicity: float, others: list[str]) -> list[Penalty]:
+def penalties_named(
+    sparsity: float, monotonicity: float, others: list[str], *, axes: bool = False
+) -> list[Penalty]:
     """Return the penalties of the command line: two by weight, others as NAME or NAME=WEIGHT.
+
+    Along axes sparsity is that which classes share.
 
     Raises:
         ValueError: A name or weight is none.
     """
     penalties: list[Penalty] = []
     if sparsity:
-        penalties.append(Sparsity(weight=sparsity))
+        kind = SharedSparsity if axes else Sparsity
+        penalties.append(kind(weight=sparsity))
     if monotonicity:
         penalties.append(Monotonicity(weight=monotonicity))
     for item in others:

@@ -1,17 +1,15 @@
-"""The demonstration: a classifier, and its explanation through two codes side by side."""
+"""The demonstration: a classifier explained through three codes, and by a second training."""
 
-import functools
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from attributions.heatmaps import new_figure, plot_heatmap
-from attributions.penalties import Sparsity
-from trimvae.cli import runs
+from trimvae.cli import runs, several
+from trimvae.cli.demo_codes import Course
 from trimvae.cli.demo_data import Dataset, accuracy, dataset_named, train_classifier
 from trimvae.cli.starting import Start
 from trimvae.data import Split
@@ -19,12 +17,14 @@ from trimvae.explanation.explaining import explain, versions
 from trimvae.explanation.explanation import Explanation
 from trimvae.models import VAE
 from trimvae.storage import write_json, write_tensors, write_text
-from trimvae.training.fitting import fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-N_STEPS = 64
+N_STEPS = 20
+
+ARMS = {"plain": "plain beta-VAE", "prediction": "prediction loss alone", "trim": "trimvae"}
+"""What each code of the comparison is called, by its name in `metrics.json`."""
 
 CLASSIFIER_FILE = '''"""The demo's classifier, as `trimvae explain` wants it: a function."""
 
@@ -38,14 +38,6 @@ def classifier():
 '''
 
 
-class Explained(NamedTuple):
-    """A trained code, what it explains, and the figures."""
-
-    vae: VAE
-    explanation: Explanation
-    metrics: dict[str, float]
-
-
 def run(
     start: Start,
     *,
@@ -55,14 +47,14 @@ def run(
     say: Callable[[str], Any] = print,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train classifier, plain beta-VAE and trimvae; explain held-out examples with both.
+    """Train a classifier, explain it through three codes, and see whether a fourth agrees.
 
     Args:
         start: Its folder receives metrics, figures, weights, configuration and report.
         dataset: A name of `DATASETS`.
-        seed: Of everything that is learned.
-        epochs: Of both VAEs; default: what suits the data set.
-        say: Called with a line of text before every stage.
+        seed: Of everything that is learned; the second training of trimvae's code has the next.
+        epochs: Of every code, before trimvae's axes; default: what suits the data set.
+        say: Called with a line of text before every stage, and with what was found.
         progress: Whether training shows a bar.
 
     Returns:
@@ -76,7 +68,7 @@ def run(
     data = chosen.read()
     folder = start.folder
     start.begin(_configuration(folder, dataset, data, seed=seed, epochs=epochs))
-    say(f"1/4 training an ordinary classifier on {chosen.what}")
+    say(f"1/5 training an ordinary classifier on {chosen.what}")
     classifier, predictor_accuracy = _classifier(chosen, data, seed)
     write_tensors(folder / "classifier.safetensors", classifier.state_dict(), "classifier", {})
     write_text(folder / "classifier.py", CLASSIFIER_FILE.format(dataset=dataset))
@@ -84,27 +76,35 @@ def run(
         f"    accuracy on {len(data.test_inputs):,} held-out examples {predictor_accuracy:.3f}; "
         "frozen from here on"
     )
-    explained = functools.partial(
-        _train_and_explain,
-        chosen,
-        data,
-        classifier,
-        seed=seed,
-        epochs=epochs,
-        progress=progress,
+    course = Course(chosen, data, classifier, epochs, progress)
+    say("2/5 training a plain beta-VAE, which knows nothing of the classifier")
+    codes = {"plain": course.plain(seed)}
+    say("3/5 training trimvae through the classifier: prediction loss, axes, shared sparsity")
+    first = course.through(seed)
+    trim = course.along_axes(first, seed)
+    codes["prediction"] = course.without_axes(first, seed)
+    say("4/5 training trimvae once more, from another seed")
+    second = course.along_axes(course.through(seed + 1), seed + 1)
+    found = several.consensus_of(
+        [trim.vae, second.vae], classifier, data, layer=None, preprocess=None, task=None, seed=seed
     )
-    say("2/4 training a plain beta-VAE, which knows nothing of the classifier")
-    plain = explained(through=False)
-    say("3/4 training trimvae through the classifier: prediction loss and sparsity penalty")
-    trim = explained(through=True)
-    say("4/4 drawing, and writing the report")
-    _draw(folder, dataset, data, plain, trim)
+    codes["trim"] = trim._replace(vae=found.code)
+    found.code.recurrence = found.recurrence
+    say("5/5 explaining held-out examples, drawing, and writing the report")
+    explanations = {name: _explained(course, codes[name].vae) for name in ARMS}
+    codes["trim"].vae.save(folder / runs.CODE)
+    _write(folder, dataset, data, explanations)
+    several.keep_consensus(folder, found, seed)
+    say(found.in_words)
     metrics = {
         "dataset": dataset,
         "seed": seed,
         "predictor_accuracy": predictor_accuracy,
-        "plain": plain.metrics,
-        "trim": trim.metrics,
+        **{
+            name: {**explanation.metrics, "train_seconds": codes[name].seconds}
+            for name, explanation in explanations.items()
+        },
+        "consensus": found.to_dict(),
     }
     write_json(folder / "metrics.json", metrics)
     return metrics
@@ -119,6 +119,7 @@ def _configuration(
         "dataset": dataset,
         "seed": seed,
         "epochs": epochs,
+        "codes": 2,
         "prediction_weight": chosen.prediction_weight,
         "sparsity": chosen.sparsity,
         "classifier": f"{folder / 'classifier.py'}:classifier",
@@ -143,68 +144,46 @@ def _classifier(chosen: Dataset, data: Split, seed: int) -> tuple[nn.Module, flo
     return classifier, accuracy(classifier, data.test_inputs, data.test_labels)
 
 
-def _train_and_explain(
-    chosen: Dataset,
-    data: Split,
-    classifier: nn.Module,
-    *,
-    through: bool,
-    seed: int,
-    epochs: int,
-    progress: bool,
-) -> Explained:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        vae = chosen.new_vae()
-    started = time.perf_counter()
-    fit(
-        vae,
-        classifier,
-        data.train_inputs,
-        prediction_weight=chosen.prediction_weight if through else 0.0,
-        penalties=[Sparsity(weight=chosen.sparsity)] if through else [],
-        max_epochs=epochs,
-        seed=seed,
-        progress=progress,
-    )
-    seconds = time.perf_counter() - started
-    explanation = explain(
-        vae,
-        classifier,
+def _explained(course: Course, code: VAE) -> Explanation:
+    """Explain the held-out examples."""
+    data = course.data
+    return explain(
+        code,
+        course.classifier,
         data.test_inputs,
         n_steps=N_STEPS,
         labels=data.test_labels,
         class_names=data.class_names,
         feature_names=data.feature_names,
     )
-    return Explained(vae, explanation, {**explanation.metrics, "train_seconds": seconds})
 
 
-def _draw(folder: Path, dataset: str, data: Split, plain: Explained, trim: Explained) -> None:
-    """Write the trained code, examples, pictures and the report."""
-    trim.vae.save(folder / runs.CODE)
+def _write(folder: Path, dataset: str, data: Split, explained: Mapping[str, Explanation]) -> None:
+    """Write examples, pictures and the report."""
+    trim = explained["trim"]
     runs.save_examples(folder, data.test_inputs, data.test_labels)
-    figure = _plot_side_by_side(plain.explanation, trim.explanation)
-    runs.save_figure(folder / "comparison.png", figure, dpi=150)
-    runs.save_explanation(folder / "explanation", trim.explanation)
-    title = f"What the classifier uses: {dataset}"
-    trim.explanation.to_html(folder / "report.html", title=title)
+    runs.save_figure(folder / "comparison.png", _plot_side_by_side(explained), dpi=150)
+    runs.save_explanation(folder / "explanation", trim)
+    trim.to_html(folder / "report.html", title=f"What the classifier uses: {dataset}")
 
 
-def _plot_side_by_side(plain: Explanation, trim: Explanation) -> "Figure":
-    figure = new_figure(15, 5.2)
-    heatmaps = [explanation.by_predicted_class for explanation in (plain, trim)]
+def _plot_side_by_side(explained: Mapping[str, Explanation]) -> "Figure":
+    """Heatmaps of the plain code and of trimvae's, in the same colours."""
+    sides = [name for name in ARMS if name != "prediction"]
+    heatmaps = [explained[name].by_predicted_class for name in sides]
     limit = max(float(attributions.nan_to_num().abs().max()) for attributions, _ in heatmaps)
-    for explanation, (attributions, effective), title, axes in zip(
-        (plain, trim), heatmaps, ("plain beta-VAE", "trimvae"), figure.subplots(1, 2), strict=True
+    figure = new_figure(15, 5.2)
+    for name, (attributions, effective), axes in zip(
+        sides, heatmaps, figure.subplots(1, len(sides)), strict=True
     ):
-        figures = explanation.metrics
+        figures = explained[name].metrics
         plot_heatmap(
             attributions,
-            class_names=explanation.class_names,
+            latent_names=explained[name].latent_names,
+            class_names=explained[name].class_names,
             effective_latents=effective,
-            agreement=explanation.agreement_by_class,
-            title=f"{title}: agreement {figures['agreement']:.3f}, "
+            agreement=explained[name].agreement_by_class,
+            title=f"{ARMS[name]}: agreement {figures['agreement']:.3f}, "
             f"effective latents {figures['effective_latents']:.2f}",
             label="mean attribution (centred logit)",
             limit=limit,

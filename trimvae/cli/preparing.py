@@ -43,7 +43,8 @@ def resolved(settings: Settings) -> Settings:
         "learning_rate": recipe.learning_rate,
         "prediction_weight": recipe.prediction_weight,
         "sparsity": SPARSITY[settings.model],
-        "objective": "vae" if settings.model in ("vae", "ivae") else None,
+        "objective": "vae" if _is_vae(settings.model) else None,
+        "axes": _is_vae(settings.model),
     }
     return settings._replace(
         classifier=absolute(settings.classifier),
@@ -51,6 +52,10 @@ def resolved(settings: Settings) -> Settings:
         data=absolute_data(settings.data),
         **{name: value for name, value in chosen.items() if getattr(settings, name) is None},
     )
+
+
+def _is_vae(model: str) -> bool:
+    return issubclass(code_named(model), VAE)
 
 
 def check_task(task: str | None) -> None:
@@ -89,7 +94,13 @@ def prepared(settings: Settings, start: Start) -> Prepared:
     start.check_kept(settings.classifier, settings.preprocess, settings.data)
     check_task(settings.task)
     _check_codes(settings)
-    penalties = penalties_named(settings.sparsity or 0, settings.monotonicity, settings.penalty)
+    _check_axes(settings)
+    penalties = penalties_named(
+        settings.sparsity or 0,
+        settings.monotonicity,
+        settings.penalty,
+        axes=bool(settings.axes),
+    )
     objective = _objective(settings)
     predictor, preprocess = load(settings.classifier), load(settings.preprocess)
     parts = read_data(settings.data, settings.seed, settings.grey)
@@ -124,10 +135,19 @@ def of_seed(run: Prepared, seed: int) -> Prepared:
 
 def _check_codes(settings: Settings) -> None:
     """Refuse several codes of a kind that has no axes to turn."""
-    if settings.codes > 1 and not issubclass(code_named(settings.model), VAE):
+    if settings.codes > 1 and not _is_vae(settings.model):
         raise ValueError(
             f"`--codes` must be 1 for {settings.model}, which is not seen along axes. Got "
             f"{settings.codes}. Use --model vae."
+        )
+
+
+def _check_axes(settings: Settings) -> None:
+    """Refuse axes for a kind that is not seen along axes."""
+    if settings.axes and not _is_vae(settings.model):
+        raise ValueError(
+            f"`--axes` must be left out for {settings.model}, which is not seen along axes. Got "
+            "--axes. Leave it out, or use --model vae."
         )
 
 

@@ -114,6 +114,15 @@ def folder_of(seed: int) -> str:
     return f"seed_{seed}"
 
 
+def along_axes_of(epochs: int | None = None) -> str:
+    """Name of the subfolder with the checkpoint of training along axes, after so many epochs.
+
+    Args:
+        epochs: Of the training before; default: a pattern that fits any.
+    """
+    return f"axes_after_{'[0-9]*' if epochs is None else epochs}"
+
+
 def load_recurrence(folder: Path) -> "Recurrence | None":
     """In how many codes of the run each latent is found; None for a run of one code."""
     from trimvae.explanation.marks import Recurrence

@@ -28,3 +28,5 @@ class Settings(NamedTuple):
     task: Any
     seed: int
     codes: int
+    axes: bool | None
+    """Whether penalties act along axes that suit the predictor, chosen first."""

@@ -14,12 +14,15 @@ from typing import Any, Self
 import lightning as L
 import torch
 
+from attributions.explanatory import Layer
+from attributions.predictors import Function
 from trimvae.cli import runs
 from trimvae.cli.opening import Opened
 from trimvae.cli.preparing import Prepared, of_seed, prepared
 from trimvae.cli.settings import Settings
 from trimvae.cli.starting import Start
 from trimvae.cli.training import finished, fitted, train_first
+from trimvae.data import Split
 from trimvae.recurrence.agreeing import consensus
 from trimvae.recurrence.result import Consensus
 from trimvae.storage import write_json
@@ -51,18 +54,31 @@ def trained_together(
     """
     first, count = run.settings.seed, run.settings.codes
     others = [of_seed(run, first + place) for place in range(1, count)]
+    trained: dict[int, Any] = {}
     lanes = lanes_for(run, accelerator)
     with one_thread(lanes > 1), Helpers(start.folder, lanes, count, accelerator) as helpers:
-        train_first(run, start, accelerator=accelerator, progress=progress, begun=helpers.begin)
+        code = train_first(
+            run, start, accelerator=accelerator, progress=progress, begun=helpers.begin
+        )
         helpers.begin()
         train = functools.partial(_train_other, folder=start.folder, accelerator=accelerator)
-        for other in others[lanes - 1 :: lanes]:
-            train(other, progress=progress)
+        for place in range(lanes - 1, len(others), lanes):
+            trained[place] = train(others[place], progress=progress)
         helpers.wait()
         # What a helper has trained is only read here; what it has not is made up for.
-        for other in others:
-            train(other, progress=False)
-    found = _consensus(run, [run.code, *(other.code for other in others)])
+        for place, other in enumerate(others):
+            if place not in trained:
+                trained[place] = train(other, progress=False)
+    codes = [code, *(trained[place] for place in range(len(others)))]
+    found = consensus_of(
+        codes,
+        run.predictor,
+        run.parts,
+        layer=None if run.settings.axes else "rotation",
+        preprocess=run.preprocess,
+        task=run.settings.task,
+        seed=run.settings.seed,
+    )
     return _kept(run, start.folder, found), found
 
 
@@ -180,43 +196,74 @@ class _WithParent(L.Callback):
             os._exit(1)
 
 
-def _train_other(run: Prepared, folder: Path, **options: Any) -> None:
+def _train_other(run: Prepared, folder: Path, **options: Any) -> Any:
     """Train a code of a seed after the first, from its checkpoint on; write its history."""
     within = folder / runs.folder_of(run.settings.seed)
-    history = fitted(run, within, resume=True, **options)
+    code, history = fitted(run, within, resume=True, **options)
     write_json(within / runs.HISTORY, history)
+    return code
 
 
-def _consensus(run: Prepared, codes: Sequence[Any]) -> Consensus:
-    """Axes are fitted to training examples, and figures are of held-out ones."""
-    parts, settings = run.parts, run.settings
-    generator = torch.Generator().manual_seed(settings.seed)
+def consensus_of(
+    codes: Sequence[Any],
+    predictor: Function,
+    parts: Split,
+    *,
+    layer: Layer | None,
+    preprocess: Function | None,
+    task: Any,
+    seed: int,
+) -> Consensus:
+    """Compare codes: axes are fitted to training examples, and figures are of held-out ones.
+
+    Args:
+        codes: Trained on the same data.
+        predictor: That they explain.
+        parts: The data.
+        layer: Which axes are fitted; None where the codes are along theirs already.
+        preprocess: Between decoder and predictor.
+        task: As for `fit`.
+        seed: Of the draw and of the search.
+    """
+    generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(parts.train_inputs), generator=generator)[:_FITTED]
     held_out = parts.test_inputs[:_HELD_OUT]
     inputs = torch.cat([parts.train_inputs[order], held_out])
     return consensus(
         codes,
-        run.predictor,
+        predictor,
         inputs,
         held_out=len(held_out) / len(inputs),
-        preprocess=run.preprocess,
-        task=settings.task,
-        seed=settings.seed,
+        layer=layer,
+        preprocess=preprocess,
+        task=task,
+        seed=seed,
     )
 
 
-def _kept(run: Prepared, folder: Path, found: Consensus) -> Opened:
-    """Write every code and what is in consensus; the code that explains comes last."""
+def keep_consensus(folder: Path, found: Consensus, seed: int) -> None:
+    """Write what several codes have in common, and every code but the one that explains.
+
+    Args:
+        folder: Of the run.
+        found: The consensus.
+        seed: Of the first code; the others have the next.
+    """
     places = [found.reference, *(p for p in range(len(found.codes)) if p != found.reference)]
     for number, place in enumerate(places[1:], 1):
         code: Any = found.codes[place]
         code.save(folder / runs.code_of(number))
     content = {
         **found.to_dict(),
-        "seeds": [run.settings.seed + place for place in range(len(places))],
+        "seeds": [seed + place for place in range(len(places))],
         "files": [runs.code_of(places.index(place)) for place in range(len(places))],
     }
     write_json(folder / runs.CONSENSUS, content)
+
+
+def _kept(run: Prepared, folder: Path, found: Consensus) -> Opened:
+    """Write every code and what is in consensus; the code that explains comes last."""
+    keep_consensus(folder, found, run.settings.seed)
     opened = finished(run, folder, found.code)
     opened.code.recurrence = found.recurrence
     return opened

@@ -26,7 +26,9 @@ def train_command(
     latent_size: Annotated[
         int | None, typer.Option(help="Number of latents; default: what suits the model.", min=1)
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.", min=1)] = 20,
+    epochs: Annotated[
+        int, typer.Option(help="Passes over the data, before those along axes.", min=1)
+    ] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples per step.", min=1)] = 128,
     learning_rate: Annotated[
         float | None,
@@ -66,8 +68,8 @@ def train_command(
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Weight of the sparsity penalty; default: 6, for infogan .1, for alae .3, for "
-            "stylegan2 0."
+            help="Weight of the sparsity penalty, along axes the one that classes share; default: "
+            "6, for infogan .1, for alae .3, for stylegan2 0."
         ),
     ] = None,
     monotonicity: Annotated[float, typer.Option(help="Weight of the monotonicity penalty.")] = 0.0,
@@ -94,6 +96,15 @@ def train_command(
             min=1,
         ),
     ] = 1,
+    axes: Annotated[
+        bool | None,
+        typer.Option(
+            "--axes/--no-axes",
+            help="Train with the prediction loss, look along the axes that suit the classifier, "
+            "then train on with the penalties along these, for 3 epochs in 7; default: for vae "
+            "and ivae. Otherwise penalties act from the first step.",
+        ),
+    ] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Read a folder of images as grey.")] = False,
     accelerator: Annotated[
         str, typer.Option(help="Lightning's word for where to train: auto, cpu, gpu ...")
@@ -138,6 +149,7 @@ def train_command(
         task=task,
         seed=seed,
         codes=codes,
+        axes=axes,
     )
     with Start(out, overwrite=overwrite, resume=resume) as start:
         _train(settings, start, out, accelerator, Speaker(as_json))

@@ -12,9 +12,11 @@ from trimvae.cli import runs
 from trimvae.cli.codes import code_parts
 from trimvae.cli.opening import Opened
 from trimvae.cli.preparing import Prepared
+from trimvae.cli.sharpening import along_axes, epochs_along, sharpened
 from trimvae.cli.starting import Start
 from trimvae.explanation.explanation import Explanation
 from trimvae.models import IVAE, VAE
+from trimvae.models.saved import TrainableCode
 from trimvae.storage import write_json
 from trimvae.training.fitting import fit
 
@@ -33,8 +35,8 @@ def trained(
         accelerator: Lightning's word for the device.
         progress: Whether to show a bar.
     """
-    train_first(run, start, accelerator=accelerator, progress=progress)
-    return finished(run, start.folder, run.code)
+    code = train_first(run, start, accelerator=accelerator, progress=progress)
+    return finished(run, start.folder, code)
 
 
 def train_first(
@@ -44,7 +46,7 @@ def train_first(
     accelerator: str,
     progress: bool,
     begun: Callable[[], object] = lambda: None,
-) -> None:
+) -> Any:
     """Train the run's code, which begins the run; its history is written to the folder.
 
     Args:
@@ -53,9 +55,12 @@ def train_first(
         accelerator: Lightning's word for the device.
         progress: Whether to show a bar.
         begun: Called after each step, from the first on, when the run has begun.
+
+    Returns:
+        The trained code.
     """
     with start.training():
-        history = fitted(
+        code, history = fitted(
             run,
             start.folder,
             resume=start.recorded is not None,
@@ -65,34 +70,66 @@ def train_first(
         )
         start.begin(run.configuration)  # where all epochs were there, nothing was started
     write_json(start.folder / "history.json", history)
+    return code
 
 
-def fitted(run: Prepared, folder: Path, **options: Any) -> list[dict[str, float]]:
-    """Train a run's code, with its checkpoint in a folder; return the history.
+def fitted(
+    run: Prepared, folder: Path, **options: Any
+) -> tuple[TrainableCode, list[dict[str, float]]]:
+    """Train a run's code, with its checkpoint in a folder; its own code is changed in place.
 
     Args:
         run: What to train.
         folder: Of the checkpoint.
         **options: `resume`, `progress`, `accelerator` and `callbacks`, as of `fit`.
+
+    Returns:
+        The trained code, along axes where the run wants them, and the history.
     """
     settings, parts, code = run.settings, run.parts, run.code
-    return fit(
+    asked = {
+        "validation": _with_contexts(code, parts.test_inputs, parts.test_labels),
+        "objective": run.objective,
+        "prediction_weight": settings.prediction_weight,
+        "batch_size": settings.batch_size,
+        "preprocess": run.preprocess,
+        "task": settings.task,
+        "seed": settings.seed,
+        **options,
+    }
+    data = _with_contexts(code, parts.train_inputs, parts.train_labels)
+    history = fit(
         code,
         run.predictor,
-        _with_contexts(code, parts.train_inputs, parts.train_labels),
-        validation=_with_contexts(code, parts.test_inputs, parts.test_labels),
-        objective=run.objective,
-        prediction_weight=settings.prediction_weight,
-        penalties=run.penalties,
+        data,
+        penalties=[] if settings.axes else run.penalties,
         max_epochs=settings.epochs,
-        batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
+        checkpoint_dir=folder,
+        **asked,
+    )
+    if not settings.axes:
+        return code, history
+    code = along_axes(
+        code,
+        run.predictor,
+        parts.train_inputs,
         preprocess=run.preprocess,
         task=settings.task,
         seed=settings.seed,
-        checkpoint_dir=folder,
-        **options,
     )
+    if run.penalties:
+        history += sharpened(
+            code,
+            run.predictor,
+            data,
+            penalties=run.penalties,
+            max_epochs=epochs_along(settings.epochs),
+            learning_rate=settings.learning_rate,
+            checkpoint_dir=folder / runs.along_axes_of(settings.epochs),
+            **asked,
+        )
+    return code, history
 
 
 def finished(run: Prepared, folder: Path, code: Any) -> Opened:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -65,3 +66,13 @@ def check_same_shapes(own: Shapes, found: Shapes, path: str | Path, kind: str) -
         f"`path` must hold weights of the same architecture as this {kind}. Got {path} ({shown}"
         f"{', ...' if len(names) > 3 else ''}). Use the sizes it was trained with."
     )
+
+
+def check_finite_weights(tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise a ValueError that names the first tensor of a file with NaN or infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(
+                f"`path` must hold finite weights. Got {path}, where {name} has NaN or infinity. "
+                "Use an earlier copy, or train again at a lower learning rate."
+            )

@@ -1,12 +1,14 @@
 """Codes that `fit` trains: how they are described, saved and read again."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
-from trimvae.models.checks import check_same_shapes
+from trimvae.models.checks import check_finite_weights, check_same_shapes
 from trimvae.models.recipe import Recipe
 from trimvae.storage import read_tensors, write_tensors
 
@@ -46,33 +48,69 @@ class TrainableCode(nn.Module, ABC):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a code that `save` wrote, in eval mode; no code of the file is executed.
+        """Read a code that `save` wrote, in eval mode and its own precision.
+
+        No code of the file is executed, and torch's random state stays as it is.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is truncated or not ours, or the code has an encoder and decoder
-                of your own (then rebuild it and use `load_weights`).
+            ValueError: The file is truncated, changed or not ours, holds NaN or infinity, or the
+                code has an encoder and decoder of your own (then rebuild it and use
+                `load_weights`).
         """
         tensors, texts = read_tensors(path, cls.__name__)
-        description = texts[cls.described_as]
+        check_finite_weights(tensors, path)
+        description = texts.get(cls.described_as)
         if description is None:
             raise ValueError(
                 f"`path` must hold a ready-made {cls.__name__}. Got {path}, with an encoder and "
                 "decoder of your own. Build it again and call its load_weights(path)."
             )
-        code = cls._of(description)
+        with torch.random.fork_rng():
+            code = cls._made_again(description, tensors, path)
+        for name, own in code.state_dict(keep_vars=True).items():
+            own.data = own.data.to(tensors[name].dtype)
         code.load_state_dict(tensors)
         code.trained_with = texts.get("trained_with")
         return code.eval()
 
+    @classmethod
+    def _made_again(cls, description: Any, tensors: Mapping[str, Tensor], path: str | Path) -> Self:
+        """Make the code of a file's description, after comparing it with the file's weights.
+
+        Comparing takes no memory, whatever sizes a damaged description asks for.
+        """
+        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        try:
+            rest = {name: value for name, value in description.items() if name != "axes"}
+            with torch.device("meta"):
+                shapes = cls._of(rest).shapes()
+            check_same_shapes(
+                shapes,
+                {n: s for n, s in found.items() if not n.startswith("axes.")},
+                path,
+                cls.__name__,
+            )
+            _check_sizes(description.get("axes"), rest.get("latent_size"), tensors)
+            code = cls._of(description)
+            check_same_shapes(code.shapes(), found, path, cls.__name__)
+            return code
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+            raise ValueError(
+                f"`path` must hold a {cls.__name__} that save wrote. Got {path}, whose description "
+                f"does not fit ({error}). Save it again."
+            ) from error
+
     def load_weights(self, path: str | Path) -> Self:
-        """Read the weights that `save` wrote into this code, and return it.
+        """Read the weights that `save` wrote into this code, in its precision, and return it.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is truncated, not ours, or of another architecture.
+            ValueError: The file is truncated, changed, not ours, or of another architecture, or
+                holds NaN or infinity.
         """
         tensors, texts = read_tensors(path, type(self).__name__)
+        check_finite_weights(tensors, path)
         found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         check_same_shapes(self.shapes(), found, path, type(self).__name__)
         self.load_state_dict(tensors)
@@ -82,3 +120,16 @@ class TrainableCode(nn.Module, ABC):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor that is saved."""
         return {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
+
+
+def _check_sizes(axes: Any, latents: int | None, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse a description of axes that asks for more than the file's weights can be of."""
+    if isinstance(axes, Mapping):
+        if axes.get("size", latents) != latents:
+            raise ValueError(f"axes of {axes['size']} latents, a code of {latents}")
+        axes = list(axes.values())
+    if isinstance(axes, list):
+        for value in axes:
+            _check_sizes(value, latents, tensors)
+    if isinstance(axes, int) and axes > sum(tensor.numel() for tensor in tensors.values()):
+        raise ValueError(f"axes of {axes}, more than the file has weights")

@@ -7,12 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attributions.axes import Rotation
+from attributions.axes.grouping import groups_of
 from attributions.checks import check_mode, checked_predictor
 from attributions.codes import Code, encode
 from attributions.explanatory import Layer, explanatory_axes
 from attributions.outputs import Explained, Task
 from attributions.predictors import Function
 from attributions.replicas import frozen
+from attributions.turned import AlongAxes
 from trimvae.data.loading import Array
 from trimvae.explanation.arguments import as_inputs, check_inputs
 from trimvae.explanation.explaining import explain
@@ -30,7 +33,7 @@ def consensus(
     class_price: float = 1.0,
     least_correlation: float = 0.7,
     least_likeness: float = 0.5,
-    layer: Layer = "rotation",
+    layer: Layer | None = "rotation",
     held_out: float = 0.25,
     n_steps: int = 8,
     preprocess: Function | None = None,
@@ -40,11 +43,12 @@ def consensus(
 ) -> Consensus:
     r"""Say which axes several codes of the same data have in common.
 
-    Each code is turned to its explanatory axes (`attributions.explanatory_axes`). Of the codes the
-    one whose used axes correlate best with those of the others, on average, is the reference. Its
-    axes are matched with those of every other code by |correlation| (Hungarian method), and one
-    is found again where its match correlates with it and draws alike. What a single training
-    happened to find is found nowhere else; what several find is in data and predictor.
+    Each code is turned to its explanatory axes (`attributions.explanatory_axes`), or seen as it
+    is. The reference is the code whose used axes correlate best with those of the others, on
+    average. Its axes are matched with those of every other code by |correlation| (Hungarian
+    method), and one is found again where its match correlates with it and draws alike. What a
+    single training happened to find is found nowhere else; what several find is in data and
+    predictor.
 
     All figures are of the held-out inputs. Codes, predictor and inputs stay as they are, and the
     same call gives the same result.
@@ -65,7 +69,8 @@ def consensus(
         least_correlation: |Correlation| with its match from which on an axis is found again.
         least_likeness: Likeness of what both draw from which on it is: |cosine| of the changes of
             the picture, from one standard deviation below an example to one above.
-        layer: `"rotation"`, or `"linear"`: a rotation of the whitened latents.
+        layer: `"rotation"`, or `"linear"`: a rotation of the whitened latents. None: every code
+            is seen as it is, along its own latents or along the axes that it was trained along.
         held_out: Share of the inputs, the last, that no axis is fitted to and all figures are of;
             0 for figures of all inputs.
         n_steps: Path points of the attributions.
@@ -109,7 +114,9 @@ def consensus(
         predictor, points[:8], preprocess=preprocess, explained=explained, task=task
     )
     turned = [
-        explanatory_axes(
+        _as_it_is(_copied(code), points)
+        if layer is None
+        else explanatory_axes(
             _copied(code),
             frozen_predictor,
             points,
@@ -185,6 +192,17 @@ def _check_bound(name: str, value: float, default: float) -> None:
 def _copied(code: Any) -> Any:
     """A copy in eval mode that no later training of the caller's code reaches."""
     return copy.deepcopy(frozen(code)) if isinstance(code, nn.Module) else code
+
+
+def _as_it_is(code: Any, inputs: Tensor) -> Any:
+    """The code along the axes that it has, or else along its own latents."""
+    if getattr(code, "axes", None) is not None:
+        return code
+    asked: Any = frozen(code)
+    with torch.no_grad():
+        size = encode(asked, inputs[:2]).latents.shape[1]
+    own = Rotation(size, groups_of(asked, size))
+    return code.with_axes(own) if hasattr(code, "with_axes") else AlongAxes(code, own)
 
 
 def _held_out(inputs: Tensor, share: float) -> Tensor:

@@ -40,10 +40,12 @@ def call(*arguments):
     )
 
 
-def train(*more, out="run", epochs=1):
+def train(*more, out="run", epochs=1, axes=False):
+    """Train for a moment; along axes only where a test asks for it, since these are searched."""
     return call(
         "train", "--classifier", "my_model.py:load", "--data", "table.npz", "--out", out,
-        "--epochs", epochs, "--latent-size", "2", "--batch-size", "32", *more,
+        "--epochs", epochs, "--latent-size", "2", "--batch-size", "32",
+        "--axes" if axes else "--no-axes", *more,
     )  # fmt: skip
 
 

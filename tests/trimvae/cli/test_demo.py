@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests.trimvae.cli.command_line import call, content
+from trimvae import VAE
 from trimvae.cli import demo_data, demonstration
 
 FIGURES = {
@@ -32,7 +33,7 @@ def few(folder, monkeypatch):
             test_inputs=data.test_inputs[:8],
             test_labels=data.test_labels[:8],
         )
-        short = chosen._replace(read=lambda: data, classifier_epochs=1)
+        short = chosen._replace(read=lambda: data, classifier_epochs=12)
         monkeypatch.setitem(demo_data.DATASETS, dataset, short)
         monkeypatch.setattr(demonstration, "N_STEPS", 4)
         return data
@@ -46,10 +47,17 @@ def test_the_demo_writes_every_figure_it_promises(folder, few):
     result = call("demo", "--seed", "3", "--out", "demo", "--epochs", "1")
     assert result.exit_code == 0, result.output
     metrics = json.loads((folder / "demo" / "metrics.json").read_text())
-    assert set(metrics) == {"dataset", "seed", "predictor_accuracy", "plain", "trim"}
+    arms = {"plain", "prediction", "trim"}
+    assert set(metrics) == {"dataset", "seed", "predictor_accuracy", "consensus", *arms}
     assert metrics["seed"] == 3
     assert 0 < metrics["predictor_accuracy"] <= 1
-    assert set(metrics["plain"]) == set(metrics["trim"]) >= FIGURES
+    for arm in arms:
+        assert set(metrics[arm]) >= FIGURES
+    found = json.loads((folder / "demo" / "consensus.json").read_text())
+    assert found["seeds"] == [3, 4]
+    assert found["in_words"] in result.output.replace("\n", " ")
+    assert metrics["consensus"]["in_words"] == found["in_words"]
+    assert VAE.load(folder / "demo" / "code_1.safetensors").axes is not None
     for name in (
         "comparison.png",
         "report.html",

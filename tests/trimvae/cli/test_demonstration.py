@@ -27,13 +27,15 @@ def test_the_same_seed_gives_the_same_figures_and_nothing_of_the_callers_changes
             say=said.append,
             progress=False,
         )
-        for name in ("plain", "trim"):
+        for name in demonstration.ARMS:
             metrics[name].pop("train_seconds")
         found.append(metrics)
     assert found[0] == found[1]
     assert found[0]["trim"] != found[2]["trim"]
     assert found[0]["plain"] != found[0]["trim"]
-    assert [line[:3] for line in said if line[0].isdigit()] == 3 * ["1/4", "2/4", "3/4", "4/4"]
+    stages = [line[:3] for line in said if line[0].isdigit()]
+    assert stages == 3 * ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    assert sum(line.startswith("The two codes ") for line in said) == 3
     assert torch.equal(torch.get_rng_state(), state)
     assert content(tmp_path / "one").keys() == content(tmp_path / "other").keys()
 

@@ -30,6 +30,7 @@ ASKED = Settings(
     task=None,
     seed=0,
     codes=1,
+    axes=False,
 )
 
 

@@ -19,7 +19,7 @@ def earlier(tmp_path):
     folder = tmp_path / "run"
     Start(folder).begin(SETTINGS)
     for pattern in WRITTEN:
-        path = folder / pattern.replace("*", "312")
+        path = folder / pattern.replace("[0-9]*", "312")
         path.parent.mkdir(exist_ok=True)
         path.write_text(pattern)
     return folder

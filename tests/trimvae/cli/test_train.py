@@ -294,7 +294,7 @@ def test_a_folder_of_grey_images_is_read_and_explained(folder):
     )
     result = call(
         "train", "--classifier", "grey_model.py:load", "--data", "images", "--grey", "--out", "run",
-        "--epochs", "1", "--latent-size", "2", "--batch-size", "32",
+        "--epochs", "1", "--latent-size", "2", "--batch-size", "32", "--no-axes",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     result = call("explain", "run", "--data", "images", "--examples", "3")
@@ -318,7 +318,7 @@ def test_every_model_is_trained_explained_and_reported(folder, model):
     )
     result = call(
         "train", "--classifier", "small_model.py:load", "--data", "images.npz", "--out", "run",
-        "--model", model, "--epochs", "1", "--batch-size", "8",
+        "--model", model, "--epochs", "1", "--batch-size", "8", "--no-axes",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     configuration = read(folder / "run" / "configuration.json")

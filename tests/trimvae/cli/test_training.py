@@ -28,9 +28,11 @@ def test_a_run_begins_after_its_first_step_and_says_so(folder):
 
 def test_a_checkpoint_that_is_there_is_only_read(folder):
     run = prepared(ASKED, Start("run"))
-    first = fitted(run, folder / "kept", resume=True, **QUIET)
+    _, first = fitted(run, folder / "kept", resume=True, **QUIET)
     again = prepared(ASKED, Start("run"))
-    assert fitted(again, folder / "kept", resume=True, **QUIET) == first
+    code, history = fitted(again, folder / "kept", resume=True, **QUIET)
+    assert history == first
+    assert code is again.code
     for left, right in zip(run.code.parameters(), again.code.parameters(), strict=True):
         assert torch.equal(left, right)
     assert again.code.trained_with == run.code.trained_with

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from attributions import explanatory_axes
 from attributions.codes import Block, encode
 from attributions.measures import beyond_class
 from tests.trimvae.recurrence.made import (
@@ -310,3 +311,19 @@ def test_the_posterior_of_the_reference_is_handed_on(inputs):
     torch.testing.assert_close(latents, found.code.encode(inputs[:3]).mean)
     assert deviations.min() > 0
     assert isinstance(found, Consensus)
+
+
+def test_codes_may_be_seen_as_they_are(inputs):
+    """The same latents in another order and sign, which no axes are fitted to."""
+    whole = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(3)))[0][:4]
+    found = consensus([Mixed(whole), Mixed(-whole[[2, 0, 3, 1]])], FirstFour(), inputs, layer=None)
+    assert found.found_in.tolist() == [2, 2, 2, 2]
+    torch.testing.assert_close(found.encode(inputs), inputs @ whole.T)
+    torch.testing.assert_close(found.codes[1].encode(inputs), inputs @ whole.T)
+
+
+def test_axes_that_a_code_was_trained_along_are_kept(inputs):
+    turned = explanatory_axes(of_first_four(2), FirstFour(), inputs, held_out=0.25)
+    found = consensus([turned, of_first_four(2)], FirstFour(), inputs, layer=None)
+    kept = found.codes[0].encode(inputs)
+    assert any(torch.allclose(kept, sign * turned.encode(inputs), atol=1e-5) for sign in (1, -1))
