@@ -18,6 +18,7 @@ def checked_predictor(
     preprocess: Function | None = None,
     explained: Explained = "output",
     task: Task | None = None,
+    gradient: bool = True,
     stacklevel: int = 2,
 ) -> Predictor:
     """Freeze a predictor for explanation, or refuse it and say why.
@@ -34,6 +35,7 @@ def checked_predictor(
         explained: `"output"`, the predictor's own output; `"centred_logit"`, the logit minus the
             mean logit of the example; or a `Contrast` of two classes.
         task: default: `"regression"` for a single output and `"classification"` for several.
+        gradient: Whether a gradient is needed.
         stacklevel: Of the warning about probabilities, as in `warnings.warn`; 1 names the caller
             of this function.
 
@@ -45,8 +47,8 @@ def checked_predictor(
         ValueError: Device or dtype differ from those of the inputs; the outputs have another
             batch size, are not finite, or change from call to call in eval mode; `task` is
             unknown; or options contradict a `Predictor`.
-        RuntimeError: No gradient arrives at the inputs, or gradients are switched off by
-            `torch.inference_mode`.
+        RuntimeError: A gradient is needed and does not arrive at the inputs, or gradients are
+            switched off by `torch.inference_mode`.
 
     Warns:
         UserWarning: The predictor ends in a softmax.
@@ -54,11 +56,15 @@ def checked_predictor(
     check_mode("predictor")
     if isinstance(predictor, Predictor):
         _check_options(predictor, preprocess, explained, task)
+        if gradient:
+            _check_no_black_box(predictor)
         return predictor
     _check_placement(predictor, inputs)
     made = Predictor(
         predictor, preprocess=preprocess, explained=explained, task=task or "classification"
     )
+    if gradient:
+        _check_no_black_box(made)
     buffers = {name: buffer.clone() for name, buffer in made.named_buffers()}
     point = inputs.detach().clone().requires_grad_()
     # Not a fork of its own: it would set back the generators that another thread draws from.
@@ -72,8 +78,9 @@ def checked_predictor(
         if not _same(before, after.get(name, before))
     ]
     _check_outputs(outputs.detach(), again, inputs, changed)
-    with torch.enable_grad():
-        _check_gradient(outputs, point)
+    if gradient:
+        with torch.enable_grad():
+            _check_gradient(outputs, point)
     made.task = task or ("classification" if outputs.shape[1] > 1 else "regression")
     made.probabilities = are_probabilities(outputs.detach())
     made.select(outputs.detach())  # refuses a contrast of classes that do not exist
@@ -86,6 +93,16 @@ def checked_predictor(
             stacklevel=stacklevel + 1,
         )
     return made
+
+
+def _check_no_black_box(predictor: Predictor) -> None:
+    if predictor.is_black_box:
+        raise RuntimeError(
+            "`predictor` must have a gradient here. Got a black box or an estimator of "
+            "scikit-learn, which has none. Explain it with method=exact_shapley, or Captum's "
+            "KernelShap, ShapleyValueSampling, FeatureAblation or Lime; train a code through a "
+            "network that imitates it."
+        )
 
 
 def _check_options(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,3 +136,25 @@ def both_classes(outputs: Tensor) -> Tensor:
     if outputs.shape[1] > 1:
         return outputs
     return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+
+
+def as_numpy(values: Tensor) -> "np.ndarray[Any, Any]":
+    """A tensor of any device as an array; one in bfloat16, which NumPy lacks, in float32."""
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def visible_change(change: Tensor) -> Tensor:
+    """What an error of each output is measured by: its change, or half of the largest one.
+
+    Outputs are drawn on one scale. Beside the one that changes most, a small one is not seen by
+    its own.
+
+    Args:
+        change: `(..., classes)`.
+
+    Returns:
+        `(..., classes)`, not negative.
+    """
+    size = change.abs()
+    return torch.maximum(size, 0.5 * size.amax(dim=-1, keepdim=True))

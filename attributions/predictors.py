@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attributions.black_boxes import as_function, is_black_box
 from attributions.outputs import (
     Explained,
     Task,
@@ -20,6 +21,9 @@ from attributions.replicas import frozen
 
 Function = Callable[..., Any]
 
+LEAST_PROBABILITY = 1e-3
+"""Of a black box: a forest of 100 trees says 0 where it only means rarely, and has no logarithm."""
+
 
 class Predictor(nn.Module):
     """A frozen predictor with all that is said about it, made once and then passed on.
@@ -31,7 +35,8 @@ class Predictor(nn.Module):
     Args:
         function: Trained module or function, inputs `(batch, *event)` to outputs
             `(batch, classes)`, `(batch, 1)` or `(batch,)`; also a tuple, or a mapping or object
-            with `logits`.
+            with `logits`. Or a predictor without gradient: a `black_box`, or an estimator or
+            pipeline of scikit-learn.
         preprocess: Applied to the inputs first: a resize, three channels, mean and deviation.
         explained: `"output"`, the predictor's own output; `"centred_logit"`, the logit minus the
             mean logit of the example; or a `Contrast` of two classes.
@@ -59,6 +64,7 @@ class Predictor(nn.Module):
         task: Task = "classification",
     ) -> None:
         super().__init__()
+        function = as_function(function)
         _check_callable("predictor", function)
         if preprocess is not None:
             _check_callable("preprocess", preprocess)
@@ -88,12 +94,19 @@ class Predictor(nn.Module):
             inputs = self.preprocess(inputs)
         outputs = as_outputs(self.function(inputs))
         outputs = outputs.to(torch.promote_types(outputs.dtype, precision))
+        if self.probabilities and self.is_black_box:
+            outputs = outputs.clamp_min(LEAST_PROBABILITY)
         return as_logits(outputs, self.probabilities)
 
     def in_batches(self, inputs: Tensor, batch_size: int = 512) -> Tensor:
         """Logits without a graph, a few hundred examples at a time: `(batch, classes)`."""
         with torch.no_grad():
             return torch.cat([self(batch) for batch in inputs.split(batch_size)])
+
+    @property
+    def is_black_box(self) -> bool:
+        """Whether it has no gradient, so that only methods without one can explain it."""
+        return is_black_box(self.original[0])
 
     def select(self, logits: Tensor) -> Tensor:
         """What is explained of logits `(batch, outputs)`: `(batch, classes)`."""

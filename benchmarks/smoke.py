@@ -20,12 +20,20 @@ FOLDER = Path(__file__).parent
 SHARED = {
     "__init__",
     "arms",
+    "candidates",
+    "case",
     "class_rules",
     "clock",
+    "codes",
+    "controls",
+    "discs",
+    "marks",
     "rules",
     "scores",
+    "scoring",
     "sizes",
     "smoke",
+    "suite",
     "tables",
 }
 

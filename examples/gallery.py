@@ -14,7 +14,7 @@ from sklearn.datasets import load_wine
 from torch import nn
 
 from attributions import Sparsity
-from attributions.heatmaps import plot_bands, plot_basis
+from attributions.spectra import plot_bands, plot_basis
 from attributions.transforms import Fourier, NonNegativeParts
 from examples.quick import QUICK, quick
 from trimvae import VAE, evaluate, explain, fit

@@ -292,3 +292,24 @@ def udr_loop(codes, ranks) -> list[float]:
         statistics.median(similarity(one, other) for other in columns if other is not one)
         for one in columns
     ]
+
+
+def split_loop(decode, predict, latents, baselines, latent, project, alphas, weights) -> Tensor:
+    """(batch, classes, groups): integrated gradients of one latent, each group's part of the move.
+
+    `project(change, group)` is what a group alone keeps of a change; one point at a time.
+    """
+    rows = []
+    for z, b in zip(latents, baselines, strict=True):
+        total = torch.zeros(())
+        for alpha, weight in zip(alphas, weights, strict=True):
+            point = (b + alpha * (z - b))[None]
+            moves = torch.autograd.functional.jacobian(decode, point)[0, ..., 0, latent]
+            gradients = torch.autograd.functional.jacobian(predict, decode(point))[0]
+            parts = [
+                (gradients[:, 0] * project(moves[None], group)).flatten(1).sum(dim=1)
+                for group in range(project.groups)
+            ]
+            total = total + weight * torch.stack(parts, dim=1) * (z - b)[latent]
+        rows.append(total)
+    return torch.stack(rows)

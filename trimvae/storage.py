@@ -226,16 +226,25 @@ def checksum(tensors: "Mapping[str, Tensor]", texts: Mapping[str, str] | None = 
         >>> checksum(weights) == checksum(dict(reversed(weights.items())))
         True
     """
-    import torch
-
     found = hashlib.sha256()
     for name, text in sorted((texts or {}).items()):
         found.update(json.dumps([name, text]).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        values = tensor.detach().cpu().contiguous().reshape(-1)
-        found.update(values.view(torch.uint8).numpy().data)
+        found.update(_bytes_of(tensor))
     return found.hexdigest()
+
+
+def _bytes_of(tensor: "Tensor") -> Any:
+    """The values of a tensor of any kind, as a buffer of bytes."""
+    import torch
+
+    values = tensor.detach().cpu()
+    if values.layout != torch.strided:
+        values = values.to_dense()
+    if values.is_complex():
+        values = torch.view_as_real(values.resolve_conj())
+    return values.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _existing(path: str | Path) -> Path:

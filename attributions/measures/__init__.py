@@ -1,7 +1,26 @@
 """Can this explanation be trusted? Figures of tensors, and figures that ask the predictor again."""
 
-from attributions.measures.attfind import Attribute, attribute_effects, find_attributes
-from attributions.measures.counterfactuals import Counterfactual, counterfactual_figures
+from attributions.measures.attfind import (
+    Attribute,
+    attribute_effects,
+    find_attributes,
+)
+from attributions.measures.bundles import (
+    caused_shares,
+    common_share,
+    drawn_shares,
+)
+from attributions.measures.changes import (
+    Changed,
+    changed_inputs,
+    exchange_columns,
+    exchange_residuals,
+    hybrids,
+)
+from attributions.measures.counterfactuals import (
+    Counterfactual,
+    counterfactual_figures,
+)
 from attributions.measures.dependence import (
     beyond_class,
     class_dependence,
@@ -13,13 +32,37 @@ from attributions.measures.directions import (
     class_dependence_of_class_directions,
     class_directions,
 )
+from attributions.measures.entanglement import (
+    gaussian_total_correlation,
+    latent_copies,
+    latent_correlation,
+)
 from attributions.measures.fidelity import (
     agreement,
+    completeness_by_class,
     completeness_error,
     latent_share,
     prediction_kl,
 )
-from attributions.measures.information import Flow, information_flow, mutual_information
+from attributions.measures.following import (
+    Following,
+    followed_decisions,
+)
+from attributions.measures.hard_inputs import (
+    HardAgreement,
+    hard_agreement,
+    margins,
+)
+from attributions.measures.information import (
+    Flow,
+    information_flow,
+    mutual_information,
+)
+from attributions.measures.intervals import (
+    Interval,
+    bootstrap_interval,
+    share_interval,
+)
 from attributions.measures.interventions import (
     Curves,
     Sufficiency,
@@ -29,7 +72,29 @@ from attributions.measures.interventions import (
     sufficiency,
     traversal_monotonicity,
 )
-from attributions.measures.sanity import rank_correlation, reinitialised
+from attributions.measures.judged import (
+    Estimated,
+    bex,
+    cout,
+    oracle_score,
+)
+from attributions.measures.judging import (
+    Judgement,
+    judgement,
+    judges_agree,
+)
+from attributions.measures.real_pairs import (
+    Pairs,
+    pair_correlation,
+    pairs_along_latents,
+    said_of_pairs,
+)
+from attributions.measures.sanity import (
+    Sanity,
+    rank_correlation,
+    reinitialised,
+    sanity_check,
+)
 from attributions.measures.simplicity import (
     gini_index,
     hoyer,
@@ -37,41 +102,77 @@ from attributions.measures.simplicity import (
     monotonicity,
     participation_ratio,
 )
-from attributions.measures.stability import Stability, seed_stability
+from attributions.measures.stability import (
+    Stability,
+    seed_stability,
+)
 
 __all__ = [
     "Attribute",
+    "Changed",
     "Counterfactual",
     "Curves",
+    "Estimated",
     "Flow",
+    "Following",
+    "HardAgreement",
+    "Interval",
+    "Judgement",
+    "Pairs",
+    "Sanity",
     "Stability",
     "Sufficiency",
     "agreement",
     "attribute_effects",
+    "bex",
     "beyond_class",
+    "bootstrap_interval",
+    "caused_shares",
+    "changed_inputs",
     "class_dependence",
     "class_dependence_of_class_directions",
     "class_directions",
     "classes_per_latent",
+    "common_share",
+    "completeness_by_class",
     "completeness_error",
     "counterfactual_figures",
+    "cout",
     "curve_area",
     "curve_score",
     "deletion",
+    "drawn_shares",
+    "exchange_columns",
+    "exchange_residuals",
     "find_attributes",
+    "followed_decisions",
+    "gaussian_total_correlation",
     "gini_index",
+    "hard_agreement",
     "hoyer",
+    "hybrids",
     "information_flow",
+    "judgement",
+    "judges_agree",
+    "latent_copies",
+    "latent_correlation",
     "latent_share",
     "latents_for_share",
+    "margins",
     "monotonicity",
     "mutual_information",
     "normalised_mutual_information",
+    "oracle_score",
+    "pair_correlation",
+    "pairs_along_latents",
     "participation_ratio",
     "prediction_kl",
     "rank_correlation",
     "reinitialised",
+    "said_of_pairs",
+    "sanity_check",
     "seed_stability",
+    "share_interval",
     "sufficiency",
     "traversal_monotonicity",
     "within_class_share",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from attributions.outputs import both_classes, decisions
+from attributions.outputs import both_classes, decisions, visible_change
 
 
 def completeness_error(attributions: Tensor, change: Tensor) -> Tensor:
@@ -32,6 +32,32 @@ def completeness_error(attributions: Tensor, change: Tensor) -> Tensor:
     """
     error = (attributions.sum(dim=-1) - change).abs().mean()
     return torch.where(error == 0, error, error / change.abs().mean())
+
+
+def completeness_by_class(attributions: Tensor, change: Tensor) -> Tensor:
+    r"""Relative error of completeness of each class, beside its own change.
+
+    $$ \frac{\sum_n |\sum_i a_{nci} - \Delta_{nc}|}
+       {\sum_n \max(|\Delta_{nc}|, \tfrac{1}{2} \max_k |\Delta_{nk}|)} $$
+
+    An error that is small beside the changes of all classes together can be large beside that of
+    one. A class that hardly changes counts as if it changed half as much as the one that changes
+    most, since classes are drawn on one scale.
+
+    Args:
+        attributions: `(batch, classes, latents)`.
+        change: `(batch, classes)`, the output at the latents minus that at the baseline.
+
+    Returns:
+        `(classes,)`, 0 at best; 0 where nothing changes and nothing is attributed.
+
+    Examples:
+        >>> attributions = torch.tensor([[[1.0, 3.0], [1.0, 1.5]]])
+        >>> completeness_by_class(attributions, torch.tensor([[4.0, 2.0]])).tolist()
+        [0.0, 0.25]
+    """
+    error = (attributions.sum(dim=-1) - change).abs().sum(dim=0)
+    return torch.where(error == 0, error, error / visible_change(change).sum(dim=0))
 
 
 def agreement(outputs: Tensor, reencoded: Tensor, *, regression: bool = False) -> Tensor:

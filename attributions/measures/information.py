@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.measures.intervals import Interval, bootstrap_interval
 from attributions.outputs import both_classes
 from attributions.predictors import Function
 
@@ -19,6 +20,8 @@ class Flow(NamedTuple):
     """Scalar, nats: what the finite number of inner samples adds on average."""
     control: Tensor
     """Scalar, nats: the same estimate where the latents chosen carry no information."""
+    interval: Interval | None = None
+    """95 %, of the information, by the bootstrap over outer samples."""
 
 
 def mutual_information(probabilities: Tensor) -> Tensor:
@@ -90,7 +93,7 @@ def information_flow(
         max_points: Most points decoded at once.
 
     Returns:
-        Information, its bias and the control, in nats.
+        Information, its bias and the control, in nats, and the interval of the information.
 
     Raises:
         ValueError: `chosen` is empty or names no latent.
@@ -122,7 +125,21 @@ def information_flow(
     bias = moved.new_tensor(torch.nan)  # one inner sample says nothing of the spread
     if n_beta > 1:
         bias = (moved.var(dim=1).mean(dim=0) / (2 * n_beta * marginal)).sum()
-    return Flow(mutual_information(moved), bias, control)
+    return Flow(mutual_information(moved), bias, control, _interval(moved))
+
+
+def _interval(probabilities: Tensor) -> Interval | None:
+    """Of `mutual_information`, which depends on means over the outer samples alone."""
+    conditional = probabilities.double().mean(dim=1)
+    certainty = torch.xlogy(conditional, _kept(conditional)).sum(dim=1, keepdim=True)
+
+    def information(means: Tensor) -> Tensor:
+        marginal = means[..., 1:]
+        return means[..., 0] - torch.xlogy(marginal, _kept(marginal)).sum(dim=-1)
+
+    rows = torch.cat([certainty, conditional], dim=1)
+    # A generator of its own: it must not move that of the samples, which may be elsewhere.
+    return bootstrap_interval(rows, information, generator=torch.Generator().manual_seed(0))
 
 
 def _draw(prior: Tensor | None, shape: tuple[int, int], **options: Any) -> Tensor:

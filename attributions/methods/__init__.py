@@ -11,6 +11,7 @@ from attributions.methods.paths import (
 )
 from attributions.methods.pixels import pixel_attributions
 from attributions.methods.shapley import exact_shapley
+from attributions.methods.within import within_attributions
 
 __all__ = [
     "ExpectedGradients",
@@ -26,4 +27,5 @@ __all__ = [
     "path_contributions",
     "pixel_attributions",
     "saliency",
+    "within_attributions",
 ]

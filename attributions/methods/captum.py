@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import captum.attr
 import torch
 from captum.attr import DeepLiftShap, GradientShap, InputXGradient, IntegratedGradients, Saliency
-from captum.attr._utils.attribution import Attribution
+from captum.attr._utils.attribution import Attribution, PerturbationAttribution
 from torch import Tensor
 
 from attributions.checks import check_mode
@@ -107,6 +107,21 @@ def attribute(
         result = ours(trim, latents, residual=residual, max_points=max_points, **starts, **options)
         scores: Tensor = getattr(result, "attributions", result)
         return scores
+
+
+def needs_gradient(method: Method) -> bool:
+    """Whether a method differentiates what it explains; of a function from the `Trim`, True.
+
+    Args:
+        method: One of our functions, a Captum class or instance, or a function from the `Trim`.
+
+    Examples:
+        >>> needs_gradient(captum.attr.KernelShap), needs_gradient(captum.attr.Saliency)
+        (False, True)
+    """
+    if method is exact_shapley or isinstance(method, PerturbationAttribution):
+        return False
+    return not (isinstance(method, type) and issubclass(method, PerturbationAttribution))
 
 
 def method_named(name: str) -> Method:

@@ -1,5 +1,6 @@
 """Attributions that can stand in a loss: exact gradients along paths, kept in the graph."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from attributions.checks import check_counts, check_mode
 from attributions.predictors import Function
+from attributions.twice import twice_differentiable
 
 Target = int | tuple[int, ...] | Tensor | list[int] | list[tuple[int, ...]] | None
 """The class explained, in any of Captum's forms."""
@@ -29,7 +31,7 @@ def graph_gradients(
     from captum._utils.common import _run_forward
 
     recorded = torch.is_grad_enabled()
-    with torch.enable_grad():
+    with torch.enable_grad(), twice_differentiable() if recorded else nullcontext():
         # Copies: a function that works in place would otherwise move the point of the derivative.
         copies = tuple(each.clone() for each in inputs)
         outputs: Any = _run_forward(forward_fn, copies, target_ind, additional_forward_args)

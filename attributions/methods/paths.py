@@ -4,12 +4,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from attributions.checks import check_counts
 from attributions.methods.jacobians import Derivatives, Mode, derivatives_of, in_chunks
+from attributions.methods.quadrature import quadrature_of
+from attributions.outputs import visible_change
 from attributions.predictors import Function
 
 # The adaptive rule stops here: an output that is still off is not a path one can integrate.
@@ -106,8 +107,9 @@ def integrated_gradients(
 
     With `n_steps`, by Gauss-Legendre quadrature: equal to Captum's `IntegratedGradients` class by
     class. Without, by Simpson's rule, whose points are doubled for each example until its
-    attributions are complete: $\sum_c |\sum_i a_{ci} - \Delta_c| \le$ `tolerance`
-    $\sum_c |\Delta_c|$ with the change $\Delta$ of the output from baseline to latents.
+    attributions to every class are complete: $|\sum_i a_{ci} - \Delta_c| \le$ `tolerance`
+    $\max(|\Delta_c|, \max_k |\Delta_k| / 2)$ with the change $\Delta$ of the output from baseline
+    to latents.
 
     References:
         Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017,
@@ -219,10 +221,7 @@ class _Path(NamedTuple):
 
 
 def _gauss(path: _Path, n_steps: int) -> PathAttributions:
-    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    net, total = path.integrals(
-        path.step.new_tensor((nodes + 1) / 2), path.step.new_tensor(weights / 2)
-    )
+    net, total = path.integrals(*quadrature_of(n_steps, path.step))
     return PathAttributions(net, total, _filled(path, n_steps))
 
 
@@ -234,8 +233,8 @@ def _adaptive(path: _Path, tolerance: float) -> tuple[PathAttributions, int]:
     first, last = path.ends()
     change = last - first
     # Below this a difference of outputs is rounding.
-    rounding = 32 * torch.finfo(change.dtype).eps * (first.abs() + last.abs()).sum(dim=1)
-    allowed = torch.maximum(tolerance * change.abs().sum(dim=1), rounding)
+    rounding = 32 * torch.finfo(change.dtype).eps * (first.abs() + last.abs()).amax(dim=1)
+    allowed = torch.maximum(tolerance * visible_change(change), rounding.unsqueeze(1))
     whole_path = path.step.new_tensor([0.0, 1.0])
     coarse = path.integrals(whole_path, torch.full_like(whole_path, 0.5))
     result = (torch.zeros_like(coarse[0]), torch.zeros_like(coarse[1]))
@@ -250,7 +249,8 @@ def _adaptive(path: _Path, tolerance: float) -> tuple[PathAttributions, int]:
         for whole, part in zip(result, simpson, strict=True):
             whole[left] = part
         intervals *= 2
-        missed = (simpson[0].sum(dim=2) - change[left]).abs().sum(dim=1) > allowed[left]
+        error = (simpson[0].sum(dim=2) - change[left]).abs()
+        missed = (error > allowed[left]).any(dim=1)
         if intervals < 8:  # complete by chance is not yet right
             missed = torch.ones_like(missed)
         n_steps[left[~missed]] = intervals + 1

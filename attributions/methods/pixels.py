@@ -1,14 +1,11 @@
 """Where in the input a latent's attribution acts: one map per latent, that adds up to it."""
 
-from collections.abc import Callable
-
-import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from attributions.checks import check_counts, check_mode
-from attributions.methods.support import torch_supports
+from attributions.methods.within import within_attributions
+from attributions.transforms.base import Identity
 from attributions.trim import Trim
 
 
@@ -60,73 +57,18 @@ def pixel_attributions(
     """
     check_counts(n_steps=n_steps, max_points=max_points)
     check_mode("trim")
-    indices = [int(latent) for latent in chosen]
-    size = latents.shape[1]
-    if not all(0 <= index < size for index in indices):
-        raise ValueError(
-            f"`chosen` must be latents from 0 to {size - 1}. Got {indices}. Choose existing ones."
-        )
-    latents = latents.detach()
-    start = baselines.detach().expand_as(latents)
-    movement = _movement_of(trim, start[:1].clone())
-    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    maps = []
-    # Every example's points at once, as many examples as fit.
-    for rows in torch.arange(len(latents)).split(max(1, max_points // n_steps)):
-        step = latents[rows] - start[rows]
-        alphas, some_weights = (step.new_tensor(values / 2) for values in (nodes + 1, weights))
-        points = start[rows].unsqueeze(1) + alphas.view(1, -1, 1) * step.unsqueeze(1)
-        points = points.flatten(0, 1)
-        fixed = None if residual is None else residual[rows].repeat_interleave(n_steps, dim=0)
-        gradient = _gradient_by_input(trim, points, target[rows].repeat_interleave(n_steps), fixed)
-        by_latent = []
-        for index in indices:
-            products = gradient * movement(trim, points, index)
-            products = products.unflatten(0, (len(rows), n_steps))
-            event = [1] * (products.ndim - 2)
-            total = (products * some_weights.view(1, -1, *event)).sum(dim=1)
-            by_latent.append(total * step[:, index].view(-1, *event))
-        maps.append(torch.stack(by_latent, dim=1))
-    return torch.cat(maps)
-
-
-def _gradient_by_input(
-    trim: Trim, points: Tensor, target: Tensor, residual: Tensor | None
-) -> Tensor:
-    """Gradient of what is explained by the decoded input, `(rows, *event)`."""
     with torch.no_grad():
-        inputs = trim.decode(points)
-    if residual is not None:
-        inputs = inputs + residual
-    with torch.enable_grad():
-        inputs = inputs.detach().requires_grad_()
-        outputs = trim.of_inputs(inputs).gather(1, target.unsqueeze(1))
-        return torch.autograd.grad(outputs.sum(), inputs)[0]
-
-
-def _movement_of(trim: Trim, point: Tensor) -> Callable[[Trim, Tensor, int], Tensor]:
-    """The cheaper way to follow a latent into the input that torch supports, tried at a point."""
-    if torch_supports(lambda: _forward_movement(trim, point, 0)):
-        return _forward_movement
-    return _double_backward_movement
-
-
-def _forward_movement(trim: Trim, points: Tensor, latent: int) -> Tensor:
-    """How the decoded input moves with one latent, `(rows, *event)`."""
-    with torch.no_grad(), forward_ad.dual_level():
-        dual = forward_ad.make_dual(points, _direction(points, latent))
-        primal, tangent = forward_ad.unpack_dual(trim.decode(dual))
-        return torch.zeros_like(primal) if tangent is None else tangent.clone()
-
-
-def _double_backward_movement(trim: Trim, points: Tensor, latent: int) -> Tensor:
-    """The same, for decoders with an operator that has no forward derivative."""
-    direction = _direction(points, latent)
-    moved: Tensor = torch.autograd.functional.jvp(trim.decode, points, direction)[1]
-    return moved
-
-
-def _direction(points: Tensor, latent: int) -> Tensor:
-    direction = torch.zeros_like(points)
-    direction[:, latent] = 1
-    return direction
+        shape = trim.decode(baselines[:1].detach()).shape[1:]
+    maps = within_attributions(
+        trim,
+        latents,
+        baselines,
+        chosen,
+        Identity(shape).to(latents.device),
+        target=target,
+        residual=residual,
+        n_steps=n_steps,
+        max_points=max_points,
+    )
+    by_pixel: Tensor = maps[:, :, 0].unflatten(2, shape)
+    return by_pixel

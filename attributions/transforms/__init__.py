@@ -6,6 +6,7 @@ for a VAE in `Trim`, `explain` and heatmaps. References: Singh et al.: Transform
 2020, https://arxiv.org/abs/2003.01926 (attributions on transforms).
 """
 
+from attributions.transforms.bands import Bands
 from attributions.transforms.base import Identity, Transform
 from attributions.transforms.factorisations import (
     IndependentComponents,
@@ -13,17 +14,21 @@ from attributions.transforms.factorisations import (
     PrincipalComponents,
 )
 from attributions.transforms.frequencies import Cosine, Fourier
+from attributions.transforms.parts import Parts, channels
 from attributions.transforms.wavelets import LearnableWavelet, Wavelet, wavelet_constraint
 
 __all__ = [
+    "Bands",
     "Cosine",
     "Fourier",
     "Identity",
     "IndependentComponents",
     "LearnableWavelet",
     "NonNegativeParts",
+    "Parts",
     "PrincipalComponents",
     "Transform",
     "Wavelet",
+    "channels",
     "wavelet_constraint",
 ]

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from trimvae import storage
-from trimvae.storage import read_tensors, replacing, write_json, write_tensors, write_text
+from trimvae.storage import (
+    checksum,
+    read_json,
+    read_tensors,
+    replacing,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -236,3 +244,90 @@ def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path, monkeypatch):
         write_tensors(path, {"a": torch.ones(1)}, "test", {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_every_precision_comes_back_as_it_was(tmp_path):
+    kinds = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
+    tensors = {str(kind): torch.tensor([[0, 1]]).to(kind) for kind in kinds}
+    tensors |= {"scalar": torch.tensor(2.0), "empty": torch.zeros(0, 3)}
+    write_tensors(tmp_path / "file", tensors, "test", {})
+    found, _ = read_tensors(tmp_path / "file", "test")
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert found[name].dtype == tensor.dtype
+        assert torch.equal(found[name], tensor)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\x00\x00\x80?", b"\x00\x00\x80>"),  # a value
+        (b"weight", b"weighs"),
+        (b"F32", b"I32"),
+        (b"cat", b"cot"),
+    ],
+)
+def test_a_file_that_was_changed_is_refused(tmp_path, old, new):
+    path = tmp_path / "file"
+    write_tensors(path, {"weight": torch.ones(3)}, "test", {"name": "cat"})
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(ValueError, match=r"Got .*file, whose content differs from its checksum"):
+        read_tensors(path, "test")
+
+
+def test_a_file_of_the_first_version_has_no_checksum_and_is_read(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.ones(2)}, tmp_path / "file", {"format": "VAE", "name": '"cat"'})
+    tensors, texts = read_tensors(tmp_path / "file", "VAE")
+    assert tensors["a"].tolist() == [1, 1]
+    assert texts == {"name": "cat"}
+    save_file({"a": torch.ones(2)}, tmp_path / "file", {"format": "VAE", "name": "[" * 100_000})
+    with pytest.raises(ValueError, match=r"Got .*file, whose texts cannot be read"):
+        read_tensors(tmp_path / "file", "VAE")
+
+
+def test_a_checksum_tells_names_values_shapes_and_precisions_apart():
+    weights = {"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([3.0])}
+    others = [
+        {"a": weights["a"]},
+        {"a": weights["a"], "c": weights["b"]},
+        {"a": weights["b"], "b": weights["a"]},
+        {"a": weights["a"].flip(0), "b": weights["b"]},
+        {"a": weights["a"].unsqueeze(0), "b": weights["b"]},
+        {"a": weights["a"].view(torch.int32), "b": weights["b"]},
+    ]
+    sums = [checksum(each) for each in (weights, *others)]
+    sums += [checksum(weights, {"name": text}) for text in ("x", "y")]
+    assert len(set(sums)) == len(sums)
+    assert checksum({"a": torch.stack([weights["a"]] * 2, 1)[:, 0], "b": weights["b"]}) == sums[0]
+
+
+def test_json_that_is_none_names_the_file(tmp_path):
+    path = tmp_path / "file.json"
+    write_json(path, {"ä": [1, None]})
+    assert read_json(path) == {"ä": [1, None]}
+    for content in (b"", b'{"half', b"\xff\xfe", b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"must be a whole JSON file. Got .*file\.json"):
+            read_json(path)
+    with pytest.raises(FileNotFoundError, match="Got .*none, which does not exist"):
+        read_json(tmp_path / "none")
+
+
+def test_a_checksum_is_taken_of_tensors_of_every_kind():
+    values = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    kinds = [
+        values,
+        values.to(torch.complex64),
+        values.to_sparse(),
+        values.to(torch.bfloat16),
+        torch.empty(0),
+        torch.tensor(3),
+    ]
+    for kind in kinds:
+        assert checksum({"a": kind}) == checksum({"a": kind.clone()})
+    assert checksum({"a": (values * 1j).conj()}) == checksum({"a": values * -1j})
+    assert len({checksum({"a": kind}) for kind in kinds[2:]}) == 4

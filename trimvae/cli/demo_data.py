@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attributions.predictors import Predictor
 from trimvae.data import Split, digits, fashion_mnist, split, sprites
+from trimvae.models.checks import check_finite_weights, check_same_shapes
 from trimvae.models.vae import VAE
+from trimvae.storage import read_tensors
 
 # Where Debian's package dataset-fashion-mnist puts its files; torchvision downloads without it.
 FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -123,9 +124,21 @@ DATASETS = {
 
 
 def load_classifier(path: str | Path, dataset: str = "digits") -> nn.Module:
-    """Return the trained classifier that a demo saved, in eval mode."""
-    classifier = DATASETS[dataset].new_classifier()
-    classifier.load_state_dict(load_file(path))
+    """Return the trained classifier that a demo saved, in eval mode.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: There is no such data set, or the file is damaged or of another one.
+    """
+    classifier = dataset_named(dataset).new_classifier()
+    weights, _ = read_tensors(path, "classifier")
+    check_finite_weights(weights, path)
+    own, found = (
+        {name: tuple(value.shape) for name, value in each.items()}
+        for each in (classifier.state_dict(), weights)
+    )
+    check_same_shapes(own, found, path, "classifier")
+    classifier.load_state_dict(weights)
     return classifier.eval()
 
 

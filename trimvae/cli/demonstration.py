@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from attributions.heatmaps import new_figure, plot_heatmap
+from attributions.heatmaps import new_figure
 from trimvae.cli import runs, several
 from trimvae.cli.demo_codes import Course
 from trimvae.cli.demo_data import Dataset, accuracy, dataset_named, train_classifier
@@ -15,6 +15,7 @@ from trimvae.cli.starting import Start
 from trimvae.data import Split
 from trimvae.explanation.explaining import explain, versions
 from trimvae.explanation.explanation import Explanation
+from trimvae.figures.classes import plot_classes, title_of, whole_change
 from trimvae.models import VAE
 from trimvae.storage import write_json, write_tensors, write_text
 
@@ -169,24 +170,13 @@ def _write(folder: Path, dataset: str, data: Split, explained: Mapping[str, Expl
 
 def _plot_side_by_side(explained: Mapping[str, Explanation]) -> "Figure":
     """Heatmaps of the plain code and of trimvae's, in the same colours."""
-    sides = [name for name in ARMS if name != "prediction"]
-    heatmaps = [explained[name].by_predicted_class for name in sides]
-    limit = max(float(attributions.nan_to_num().abs().max()) for attributions, _ in heatmaps)
-    figure = new_figure(15, 5.2)
-    for name, (attributions, effective), axes in zip(
-        sides, heatmaps, figure.subplots(1, len(sides)), strict=True
+    sides = {name: explained[name] for name in ("plain", "trim")}
+    limit = max(map(whole_change, sides.values()))
+    figure = new_figure(15, 5.4)
+    for (name, explanation), axes in zip(
+        sides.items(), figure.subplots(1, len(sides)), strict=True
     ):
-        figures = explained[name].metrics
-        plot_heatmap(
-            attributions,
-            latent_names=explained[name].latent_names,
-            class_names=explained[name].class_names,
-            effective_latents=effective,
-            agreement=explained[name].agreement_by_class,
-            title=f"{ARMS[name]}: agreement {figures['agreement']:.3f}, "
-            f"effective latents {figures['effective_latents']:.2f}",
-            label="mean attribution (centred logit)",
-            limit=limit,
-            ax=axes,
-        )
+        effective = explanation.metrics["effective_latents"]
+        title = title_of(explanation, f"{ARMS[name]}: {effective:.1f} effective latents")
+        plot_classes(explanation, title=title, limit=limit, ax=axes)
     return figure

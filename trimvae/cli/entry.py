@@ -11,6 +11,7 @@ from trimvae.cli.demo import demo_command
 from trimvae.cli.evaluate import evaluate_command
 from trimvae.cli.explain import explain_command
 from trimvae.cli.functions import OWN_CODE
+from trimvae.cli.interrupting import interruptible
 from trimvae.cli.report import report_command
 from trimvae.cli.train import train_command
 
@@ -51,11 +52,16 @@ def _for_every_command(
     context.ensure_object(Wish).traceback = traceback
 
 
-app.command("demo")(demo_command)
-app.command("train")(train_command)
-app.command("explain")(explain_command)
-app.command("evaluate")(evaluate_command)
-app.command("report")(report_command)
+_AGAIN = "every file is whole, old or new. Run the command again."
+
+for _name, _command, _advice in (
+    ("demo", demo_command, "run it again with --overwrite."),
+    ("train", train_command, "the same command with --resume goes on from the last epoch."),
+    ("explain", explain_command, _AGAIN),
+    ("evaluate", evaluate_command, _AGAIN),
+    ("report", report_command, _AGAIN),
+):
+    app.command(_name)(interruptible(_command, _advice))
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from trimvae.cli.options import (
     OtherData,
     Preprocess,
     RunFolder,
+    Trust,
 )
+from trimvae.cli.runs import EVALUATION
 from trimvae.cli.speaker import Speaker
 from trimvae.storage import write_json, write_text
 
@@ -20,24 +22,35 @@ def evaluate_command(
     run: RunFolder,
     classifier: Classifier = None,
     preprocess: Preprocess = None,
+    trust: Trust = False,
     data: OtherData = None,
     method: MethodOption = "integrated_gradients",
     interventions: Annotated[
         int,
         typer.Option(help="Examples for the figures that move latents and decode anew.", min=1),
     ] = 256,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FILE.py:FUNCTION that returns another classifier for the same labels: does it "
+            "read reconstructions alike? Repeat for several.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how far a run's explanations can be trusted; writes RUN/evaluation.json and .md.
 
-    Example: trimvae evaluate runs/mine --data images.npz
+    Example: trimvae evaluate runs/mine --classifier my_model.py:load --judge my_model.py:other
     """
     from attributions.methods.captum import method_named
+    from trimvae.cli.functions import load
     from trimvae.cli.opening import open_run
+    from trimvae.cli.trusting import Named
     from trimvae.evaluation.evaluating import evaluate
 
     speaker = Speaker(as_json)
-    opened = open_run(run, classifier, preprocess, data)
+    named = Named(classifier, preprocess, trust)
+    opened = open_run(run, named, data)
     evaluation = evaluate(
         opened.code,
         opened.predictor,
@@ -47,15 +60,23 @@ def evaluate_command(
         task=opened.configuration.get("task"),
         class_names=opened.configuration.get("class_names"),
         n_interventions=interventions,
+        labels=opened.labels,
+        judges=[load(spec, "judge") for spec in judge or ()],
     )
     folder = opened.folder
-    write_json(folder / "evaluation.json", evaluation.to_dict())
+    write_json(folder / EVALUATION, evaluation.to_dict())
     write_text(folder / "evaluation.md", evaluation.to_markdown())
     speaker.table(
         f"{len(opened.inputs)} examples",
-        ["figure", "value"],
-        {name: [value] for name, value in evaluation.metrics.items()},
+        ["figure", "value", "95 % interval"],
+        {
+            f"{name}\n  {meaning}": [value, interval]
+            for name, value, interval, meaning in evaluation.rows()
+        },
     )
+    speaker.warnings(evaluation.warnings)
     speaker.end(
-        folder, f"read {folder}/evaluation.md, then trimvae report {folder}", evaluation.to_dict()
+        folder,
+        f"read {folder}/evaluation.md, then trimvae report {folder}{named.options()}",
+        evaluation.to_dict(),
     )

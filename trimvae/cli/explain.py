@@ -13,6 +13,7 @@ from trimvae.cli.options import (
     OtherData,
     Preprocess,
     RunFolder,
+    Trust,
 )
 from trimvae.cli.runs import save_explanation
 from trimvae.cli.speaker import Speaker
@@ -22,6 +23,7 @@ def explain_command(
     run: RunFolder,
     classifier: Classifier = None,
     preprocess: Preprocess = None,
+    trust: Trust = False,
     data: OtherData = None,
     examples: Examples = 64,
     method: MethodOption = "integrated_gradients",
@@ -34,19 +36,23 @@ def explain_command(
 
     Works from the run's folder alone plus the classifier.
 
-    Example: trimvae explain runs/mine --examples 20
+    Example: trimvae explain runs/mine --classifier my_model.py:load --examples 20
     """
     from trimvae.cli.opening import open_run
+    from trimvae.cli.trusting import Named
 
     speaker = Speaker(as_json)
-    opened = open_run(run, classifier, preprocess, data)
-    explanation = opened.explain(examples, method)
+    named = Named(classifier, preprocess, trust)
+    opened = open_run(run, named, data)
     target = out or opened.folder / "explanation"
-    save_explanation(target, explanation)
+    with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
+        explanation = opened.explain(examples, method)
+    with speaker.working("drawing"):
+        save_explanation(target, explanation)
     speaker.say(explanation.summary())
     speaker.end(
         target,
         f"look at {target}/heatmap.png and {target}/traversals_0.png, or trimvae report "
-        f"{opened.folder}",
+        f"{opened.folder}{named.options()}",
         explanation.to_dict(),
     )

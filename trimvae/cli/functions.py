@@ -13,8 +13,12 @@ OWN_CODE = "This error comes from your own code,"
 """Begins the note on an error that such a function, or its file, has raised."""
 
 
-def load_function(spec: str) -> Callable[..., Any]:
+def load_function(spec: str, argument: str = "classifier") -> Callable[..., Any]:
     """Find `module:function` or `path/to/file.py:function`.
+
+    Args:
+        spec: What names it.
+        argument: Which argument that is, for errors.
 
     Raises:
         ValueError: `spec` has no colon, or what it names is not callable.
@@ -25,29 +29,33 @@ def load_function(spec: str) -> Callable[..., Any]:
     source, colon, name = spec.rpartition(":")
     if not colon or not source or not name:
         raise ValueError(
-            f"`classifier` must have the form FILE.py:FUNCTION or MODULE:FUNCTION. Got {spec!r}. "
+            f"`{argument}` must have the form FILE.py:FUNCTION or MODULE:FUNCTION. Got {spec!r}. "
             "Write for example my_model.py:load."
         )
-    module = _module_of_file(Path(source)) if source.endswith(".py") else _module_named(source)
+    module = (
+        _module_of_file(Path(source), argument)
+        if source.endswith(".py")
+        else _module_named(source, argument)
+    )
     if not hasattr(module, name):
         raise AttributeError(
-            f"`classifier` must name a function of {source}. Got {name!r}, which it does not have. "
+            f"`{argument}` must name a function of {source}. Got {name!r}, which it does not have. "
             "Check the name."
         )
     function = getattr(module, name)
     if not callable(function):
         raise ValueError(
-            f"`classifier` must name a function that returns the model. Got {name!r}, a "
+            f"`{argument}` must name a function that returns the model. Got {name!r}, a "
             f"{type(function).__name__}. Write a function that builds and returns it."
         )
     return function  # type: ignore[no-any-return]
 
 
-def load(spec: str | None) -> Any:
+def load(spec: str | None, argument: str = "classifier") -> Any:
     """Call the function that `FILE.py:FUNCTION` names; None for None."""
     if spec is None:
         return None
-    function = load_function(spec)
+    function = load_function(spec, argument)
     with code_of_the_caller(spec):
         return function()
 
@@ -70,10 +78,10 @@ def absolute(spec: str) -> str:
     return f"{Path(path).resolve()}:{name}"
 
 
-def _module_of_file(path: Path) -> ModuleType:
+def _module_of_file(path: Path, argument: str) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(
-            f"`classifier` must name an existing file. Got {path}. Check the path."
+            f"`{argument}` must name an existing file. Got {path}. Check the path."
         )
     # A name of its own: a user's file may be called like a package.
     found = importlib.util.spec_from_file_location(f"_of_the_caller_{path.stem}", path)
@@ -90,7 +98,7 @@ def _module_of_file(path: Path) -> ModuleType:
     return module
 
 
-def _module_named(name: str) -> ModuleType:
+def _module_named(name: str, argument: str) -> ModuleType:
     try:
         with code_of_the_caller(name):
             return importlib.import_module(name)
@@ -98,6 +106,6 @@ def _module_named(name: str) -> ModuleType:
         if error.name != name.split(".")[0] and error.name != name:
             raise  # something that the module itself imports
         raise ModuleNotFoundError(
-            f"`classifier` must name a module that can be imported. Got {name!r}. Install it, or "
+            f"`{argument}` must name a module that can be imported. Got {name!r}. Install it, or "
             "write the path of a file: FILE.py:FUNCTION."
         ) from error

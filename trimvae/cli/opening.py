@@ -8,8 +8,8 @@ from torch import Tensor
 
 from attributions.methods.captum import method_named
 from trimvae.cli import runs
-from trimvae.cli.codes import CODES
-from trimvae.cli.functions import load
+from trimvae.cli.codes import code_named
+from trimvae.cli.trusting import Named, functions_of
 from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder, split, sprites
 from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
@@ -68,29 +68,26 @@ class Opened(NamedTuple):
         )
 
 
-def open_run(run: Path, classifier: str | None, preprocess: str | None, data: str | None) -> Opened:
-    """Open a run's folder; classifier, preprocess and data only where others are wanted."""
+def open_run(run: Path, named: Named, data: str | None = None) -> Opened:
+    """Open a run's folder, which is data: code is the caller's own, or that of a trusted run.
+
+    Args:
+        run: The folder.
+        named: Classifier and preprocessing, and whether those of the run are trusted.
+        data: In place of the run's examples; default: these.
+
+    Raises:
+        FileNotFoundError: There is no run, or it is not finished.
+        ValueError: A file of the run is damaged, or it names code that is not trusted.
+    """
     folder, configuration = runs.open_run(run)
-    code = runs.load_code(folder, CODES[configuration.get("model", "vae")])
-    code.recurrence = runs.load_recurrence(folder)
+    code = runs.load_code(folder, code_named(configuration.get("model", "vae")))
+    code.recurrence = runs.load_recurrence(folder, code)
     if data is None:
         inputs, labels = runs.load_examples(folder)
     else:
-        parts = read_data(data, configuration["seed"], configuration.get("grey", False))
+        seed, grey = configuration.get("seed", 0), configuration.get("grey", False)
+        parts = read_data(data, seed, grey)
         inputs, labels = parts.test_inputs, parts.test_labels
-    return Opened(
-        folder,
-        configuration,
-        code,
-        load(classifier or _recorded_classifier(folder, configuration)),
-        load(preprocess or configuration.get("preprocess")),
-        inputs,
-        labels,
-    )
-
-
-def _recorded_classifier(folder: Path, configuration: dict[str, Any]) -> str:
-    """A demo brings its classifier along, wherever its folder is moved to."""
-    if configuration["command"] == "demo" and (folder / "classifier.py").is_file():
-        return f"{folder / 'classifier.py'}:classifier"
-    return str(configuration["classifier"])
+    predictor, preprocess = functions_of(folder, configuration, named)
+    return Opened(folder, configuration, code, predictor, preprocess, inputs, labels)

@@ -21,6 +21,15 @@ Preprocess = Annotated[
     ),
 ]
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import and call what the run names as classifier and preprocess, as for a run of "
+        "your own; otherwise a run is data, and you name them again.",
+    ),
+]
+
 DataOption = Annotated[
     str,
     typer.Option(

@@ -13,6 +13,7 @@ from trimvae.cli.functions import absolute, load
 from trimvae.cli.opening import absolute_data, read_data
 from trimvae.cli.settings import Settings
 from trimvae.cli.starting import Start
+from trimvae.cli.trusting import weights_of
 from trimvae.data import Split
 from trimvae.explanation.explaining import versions
 from trimvae.models import VAE
@@ -109,6 +110,7 @@ def prepared(settings: Settings, start: Start) -> Prepared:
         **settings._asdict(),
         "class_names": parts.class_names,
         "feature_names": parts.feature_names,
+        "classifier_sha256": weights_of(predictor),
         "versions": versions(),
     }
     start.check_same(configuration)

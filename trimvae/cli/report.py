@@ -1,12 +1,20 @@
 """trimvae report: a run's explanation as one page."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trimvae.cli.options import AsJson, Classifier, Examples, OtherData, Preprocess, RunFolder
+from trimvae.cli.options import (
+    AsJson,
+    Classifier,
+    Examples,
+    OtherData,
+    Preprocess,
+    RunFolder,
+    Trust,
+)
+from trimvae.cli.runs import load_evaluation
 from trimvae.cli.speaker import Speaker
 
 
@@ -14,6 +22,7 @@ def report_command(
     run: RunFolder,
     classifier: Classifier = None,
     preprocess: Preprocess = None,
+    trust: Trust = False,
     data: OtherData = None,
     examples: Examples = 256,
     shown: Annotated[
@@ -29,23 +38,23 @@ def report_command(
 
     Where `trimvae evaluate` was run before, its figures are added.
 
-    Example: trimvae report runs/mine --title "How our classifier sees birds"
+    Example: trimvae report runs/mine --classifier my_model.py:load --title "Seen in birds"
     """
     from trimvae.cli.opening import open_run
-    from trimvae.evaluation.result import Evaluation
+    from trimvae.cli.trusting import Named
 
     speaker = Speaker(as_json)
-    opened = open_run(run, classifier, preprocess, data)
-    measured = opened.folder / "evaluation.json"
-    evaluation = None
-    if measured.is_file():
-        evaluation = Evaluation(**json.loads(measured.read_text(encoding="utf-8")))
-    explanation = opened.explain(examples)
-    path = explanation.to_html(
-        out or opened.folder / "report.html",
-        title=title,
-        evaluation=evaluation,
-        max_examples=shown,
-    )
+    named = Named(classifier, preprocess, trust)
+    opened = open_run(run, named, data)
+    evaluation = load_evaluation(opened.folder)
+    with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
+        explanation = opened.explain(examples)
+    with speaker.working("writing the report"):
+        path = explanation.to_html(
+            out or opened.folder / "report.html",
+            title=title,
+            evaluation=evaluation,
+            max_examples=shown,
+        )
     speaker.warnings(explanation.warnings)
     speaker.end(path, f"open {path} in a browser", explanation.to_dict())

@@ -156,7 +156,7 @@ def train_command(
 
 
 def _train(settings: Settings, start: Start, out: Path, accelerator: str, speaker: Speaker) -> None:
-    from trimvae.cli import preparing, several, training
+    from trimvae.cli import cures, preparing, several, training
 
     preparing.check_accelerator(accelerator)
     run = preparing.prepared(settings, start)
@@ -176,4 +176,5 @@ def _train(settings: Settings, start: Start, out: Path, accelerator: str, speake
         {name: [value] for name, value in metrics.items()},
     )
     speaker.warnings(explanation.warnings)
-    speaker.end(out, f"trimvae report {out}", {"metrics": metrics, **said})
+    following = cures.cure(explanation, metrics, run.settings) or f"trimvae report {out} --trust"
+    speaker.end(out, following, {"metrics": metrics, **said})

@@ -4,8 +4,9 @@ from trimvae.data.dsprites import sprites
 from trimvae.data.factor_files import dsprites_file, mpi3d_file, shapes3d_file
 from trimvae.data.factors import FactorData
 from trimvae.data.mnist import digits, fashion_mnist
+from trimvae.data.pictures import image_folder
 from trimvae.data.splits import Split, split
-from trimvae.data.user_files import arrays, image_folder
+from trimvae.data.user_arrays import arrays
 
 __all__ = [
     "FactorData",

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trimvae.data.archives import DEFLATED_AT_MOST, read_npz
 from trimvae.data.factors import FactorData
 
 _MPI3D = {
@@ -45,13 +45,17 @@ def dsprites_file(path: str | Path) -> FactorData:
         FileNotFoundError: There is no such file.
         ValueError: The file is truncated or of another form.
     """
-    arrays = _npz(path, ("imgs", "latents_classes", "latents_values"))
-    images, values = arrays["imgs"], arrays["latents_values"]
+    found = _npz(path, ("imgs", "latents_values"))
+    images, values = found["imgs"], found["latents_values"]
     names = ("colour", "shape", "scale", "orientation", "x", "y")
     if images.ndim != 3 or values.ndim != 2 or values.shape[1] != len(names):
         raise _wrong(path, f"images {images.shape} and factors {values.shape}")
-    # The colour is always white.
-    return _grid(path, images[:, None], dict(zip(names[1:], values.T[1:], strict=True)), 1.0)
+    if images.dtype not in (np.uint8, np.bool_) or not images.size or images.max() > 1:
+        raise _wrong(path, f"images of {images.dtype} that are not binary")
+    colours, *columns = values.T
+    if len(np.unique(colours)) > 1:  # it is always white
+        raise _wrong(path, "images in several colours")
+    return _grid(path, images[:, None], dict(zip(names[1:], columns, strict=True)), 1.0)
 
 
 def shapes3d_file(path: str | Path) -> FactorData:
@@ -81,12 +85,18 @@ def shapes3d_file(path: str | Path) -> FactorData:
     _check_exists(path)
     try:
         file = h5py.File(path, "r")
-        images, labels = file["images"], file["labels"][:]
-    except (OSError, KeyError) as error:
+        images, labels = file["images"], file["labels"]
+        if labels.ndim != 2 or labels.shape[1] != len(_SHAPES3D_NAMES):
+            raise ValueError(f"labels {labels.shape}")
+        if images.ndim != 4 or images.shape[3] != 3 or len(images) != len(labels):
+            raise ValueError(f"images {images.shape} and labels {labels.shape}")
+        if images.dtype != np.uint8:
+            raise ValueError(f"images of {images.dtype}")
+        if labels.nbytes > DEFLATED_AT_MOST * Path(path).stat().st_size:
+            raise ValueError(f"labels of {labels.nbytes:,} bytes")
+        columns = dict(zip(_SHAPES3D_NAMES, labels[:].T, strict=True))
+    except Exception as error:  # of whatever kind a damaged file makes the library raise
         raise _wrong(path, str(error)) from error
-    if images.ndim != 4 or labels.ndim != 2 or labels.shape[1] != len(_SHAPES3D_NAMES):
-        raise _wrong(path, f"images {images.shape} and labels {labels.shape}")
-    columns = dict(zip(_SHAPES3D_NAMES, labels.T, strict=True))
     return _grid(path, images, columns, 255.0, channels_last=True)
 
 
@@ -115,9 +125,11 @@ def mpi3d_file(path: str | Path, *, factor_sizes: Sequence[int] | None = None) -
     sizes = tuple(_MPI3D.get(len(images), ()) if factor_sizes is None else factor_sizes)
     if images.ndim != 4 or len(sizes) != len(_MPI3D_NAMES) or math.prod(sizes) != len(images):
         raise _wrong(path, f"images {images.shape} for a grid of {sizes or 'unknown sizes'}")
+    if images.dtype != np.uint8 or images.shape[3] != 3:
+        raise _wrong(path, f"images {images.shape} of {images.dtype}")
     values = {name: range(size) for name, size in zip(_MPI3D_NAMES, sizes, strict=True)}
     render = functools.partial(
-        _stored, images=images, sizes=sizes, largest=255.0, channels_last=True
+        _stored, images=images, sizes=sizes, largest=255.0, channels_last=True, path=path
     )
     return FactorData(render, values)
 
@@ -133,6 +145,8 @@ def _grid(
     """Check that rows are the grid of their columns' values, in order, and wrap them."""
     values, levels = {}, []
     for name, column in columns.items():
+        if column.dtype.kind not in "biuf" or not np.isfinite(column).all():
+            raise _wrong(path, f"factor {name} without finite values")
         found, inverse = np.unique(column, return_inverse=True)
         values[name] = tuple(found.tolist())
         levels.append(inverse.ravel())
@@ -142,31 +156,44 @@ def _grid(
         raise _wrong(path, f"{len(images)} images that are not the grid {sizes} in order")
     return FactorData(
         functools.partial(
-            _stored, images=images, sizes=sizes, largest=largest, channels_last=channels_last
+            _stored,
+            images=images,
+            sizes=sizes,
+            largest=largest,
+            channels_last=channels_last,
+            path=path,
         ),
         values,
     )
 
 
 def _stored(
-    levels: Tensor, *, images: Any, sizes: tuple[int, ...], largest: float, channels_last: bool
+    levels: Tensor,
+    *,
+    images: Any,
+    sizes: tuple[int, ...],
+    largest: float,
+    channels_last: bool,
+    path: str | Path,
 ) -> Tensor:
     positions = np.ravel_multi_index(tuple(levels.T.numpy()), sizes)
     # HDF5 reads rows only in order, each once.
     unique, inverse = np.unique(positions, return_inverse=True)
-    rows = torch.from_numpy(np.asarray(images[unique])[inverse]).float() / largest
+    try:
+        found = np.asarray(images[unique])
+    except OSError as error:  # a file that is read lazily, damaged further on
+        raise _wrong(path, str(error)) from error
+    rows = torch.from_numpy(found[inverse]).float() / largest
     return rows.movedim(-1, 1) if channels_last else rows
 
 
-def _npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+def _npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Some arrays of an .npz; others may be pickled objects, such as dSprites' metadata."""
     _check_exists(path)
-    try:
-        # Opened here: NumPy leaves a file open that it cannot read.
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            # Other entries may be pickled objects (dSprites' metadata); they are never read.
-            return {name: file[name] for name in names}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise _wrong(path, str(error)) from error
+    found, _ = read_npz(Path(path), names, lambda what: _wrong(path, what))
+    if missing := [name for name in names if name not in found]:
+        raise _wrong(path, f"without {', '.join(missing)}")
+    return found
 
 
 def _check_exists(path: str | Path) -> None:

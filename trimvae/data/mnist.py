@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from trimvae.data.archives import DEFLATED_AT_MOST
 from trimvae.data.splits import Split, split
 
 FASHION_NAMES = (
@@ -67,14 +68,11 @@ def fashion_mnist(folder: str | Path | None = None, *, root: str | Path = "data"
 
     Raises:
         FileNotFoundError: A file is missing from the folder.
-        ValueError: A file is truncated or no idx file.
+        ValueError: A file is truncated, changed, no idx file, or not of 28 x 28 pixels and ten
+            classes; or images and labels are not equally many.
     """
     if folder is not None:
-        parts = [
-            _read_idx(Path(folder), f"{prefix}-{kind}-idx{dimensions}-ubyte")
-            for prefix in ("train", "t10k")
-            for kind, dimensions in (("images", 3), ("labels", 1))
-        ]
+        parts = [*_read_images(Path(folder), "train"), *_read_images(Path(folder), "t10k")]
     else:
         from torchvision.datasets import FashionMNIST
 
@@ -90,8 +88,27 @@ def fashion_mnist(folder: str | Path | None = None, *, root: str | Path = "data"
     )
 
 
-def _read_idx(folder: Path, name: str) -> Tensor:
-    """Read one file of unsigned bytes in the idx format (LeCun's MNIST page)."""
+def _read_images(folder: Path, prefix: str) -> tuple[Tensor, Tensor]:
+    """Images `(n, 28, 28)` in bytes, and the label of each."""
+    labels = _read_idx(folder, f"{prefix}-labels-idx1-ubyte", (None,))
+    if len(labels) and int(labels.max()) >= len(FASHION_NAMES):
+        raise ValueError(
+            f"`folder` must hold Fashion-MNIST, with labels below {len(FASHION_NAMES)}. Got "
+            f"{folder / prefix}-labels-idx1-ubyte with {int(labels.max())}. Fetch it again."
+        )
+    return _read_idx(folder, f"{prefix}-images-idx3-ubyte", (len(labels), 28, 28)), labels
+
+
+def _read_idx(folder: Path, name: str, wanted: tuple[int | None, ...]) -> Tensor:
+    """Read one file of unsigned bytes in the idx format (LeCun's MNIST page).
+
+    No more is read, nor unpacked, than an array of the wanted shape needs.
+
+    Args:
+        folder: Where it lies.
+        name: Of the plain file; the packed one ends in `.gz`.
+        wanted: Its shape; None for any length.
+    """
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             break
@@ -100,14 +117,20 @@ def _read_idx(folder: Path, name: str) -> Tensor:
             f"`folder` must hold {name} or {name}.gz. Got {folder}. Name the folder of idx files."
         )
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zeros, kind, dimensions = struct.unpack(">HBB", content[:4])
-        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-        values = bytearray(content[4 + 4 * dimensions :])
-        if zeros or kind != _IDX_UNSIGNED_BYTE:
-            raise ValueError("no idx file of bytes")
-        if len(values) != math.prod(shape):
-            raise ValueError(f"{len(values)} bytes for shape {shape}")
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            zeros, kind, dimensions = struct.unpack(">HBB", file.read(4))
+            if zeros or kind != _IDX_UNSIGNED_BYTE:
+                raise ValueError("no idx file of bytes")
+            shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+            fits = [size in (None, found) for size, found in zip(wanted, shape, strict=False)]
+            if len(shape) != len(wanted) or not all(fits):
+                raise ValueError(f"shape {shape}")
+            count, most = math.prod(shape), path.stat().st_size * DEFLATED_AT_MOST
+            if count > most:
+                raise ValueError(f"{count:,} bytes in a file of {path.stat().st_size:,}")
+            values = bytearray(file.read(count + 1))  # at its end gzip compares the checksum
+            if len(values) != count:
+                raise ValueError(f"{len(values):,} bytes or more for shape {shape}")
         return torch.frombuffer(values, dtype=torch.uint8).view(shape)
     except (EOFError, OSError, struct.error, zlib.error, ValueError) as error:
         raise ValueError(

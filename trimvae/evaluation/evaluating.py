@@ -8,12 +8,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from attributions.checks import check_counts, check_mode, checked_predictor
 from attributions.codes import Code
-from attributions.methods.captum import Method
+from attributions.methods.captum import Method, needs_gradient
 from attributions.methods.paths import integrated_gradients
 from attributions.outputs import Explained, Task
 from attributions.predictors import Function, Predictor
 from attributions.randomness import undisturbed
-from trimvae.data.loading import Array, Data, inputs_of, loader
+from trimvae.data.loading import Array, Data, as_tensor, inputs_of, loader
+from trimvae.evaluation.assembling import as_shifted, evaluation_of, real_figures
+from trimvae.evaluation.counterfactuals import flip_figures
+from trimvae.evaluation.deciding import Decided, as_judges, check_label_count
+from trimvae.evaluation.figure import sample_of
 from trimvae.evaluation.interventions import Interventions
 from trimvae.evaluation.result import Evaluation
 from trimvae.evaluation.totals import Totals
@@ -43,16 +47,29 @@ def evaluate(
     n_alpha: int = 200,
     n_beta: int = 50,
     seed: int = 0,
+    labels: Array | None = None,
+    judges: Sequence[Function] = (),
+    shifted: Array | None = None,
 ) -> Evaluation:
     """Measure how far explanations through a code can be trusted.
 
     Fidelity, completeness, sparsity, monotonicity and what is said beyond the class over all
-    examples, batch by batch (`class_dependence_of_class_directions` over the first 10,000). On the
+    examples, batch by batch (`class_dependence_of_class_directions` over the first 10,000), and
+    agreement where it is hard: near the predictor's boundary, on its errors, and of judges. On the
     first `n_interventions` also what has to decode many times: deletion and insertion between
     random order (0) and greedy oracle (1); flip@k beside that of random latents; information
     flow in nats with its control; agreement after one latent is replaced by another example's;
-    Captum's sensitivity and infidelity at radius 0.2; and the rank correlation with the (signed)
-    attributions of a re-initialised predictor, a sanity check: 0 is chance.
+    Captum's sensitivity and infidelity at radius 0.2; the (signed) attributions of 20
+    re-initialised predictors, a sanity check; and the smallest moves that flip 32 decisions.
+
+    Four of the figures ask real inputs and not the decoder's own. `following`: of the decisions
+    that change where inputs are changed (hybrids of two, exchanged columns or residuals, blur,
+    noise, contrast, occlusion, shift, and yours), how many does the re-encoded decision follow?
+    `real_pairs_correlation`: of two inputs that differ mostly in one latent, does the predictor say
+    what the latent's attribution says? `latent_correlation` and `total_correlation` (that of a
+    normal distribution): how far do the latents that are used go together in the data?
+
+    `trimvae.evaluation.meanings.MEANINGS` says each figure in a sentence.
 
     Neither code, predictor nor random generators are changed.
 
@@ -90,15 +107,23 @@ def evaluate(
         n_alpha: Values that the chosen latents take for information flow.
         n_beta: Values that the other latents take for each of these.
         seed: Of all that samples.
+        labels: `(n,)`, true classes as whole numbers, in the order of the data; default: not known.
+        judges: Other classifiers for the same labels, which had no part in training the code; they
+            stand behind the same `preprocess`. Each is asked whether it decides reconstructions as
+            it decides inputs; default: none.
+        shifted: `(m, *event)`, the first inputs under another condition, one for one (another
+            scanner, another texture): a further kind of change for `following`; default: none.
 
     Returns:
-        The figures; those that do not apply (flips of a regression) are left out.
+        The figures with 95 % intervals, and warnings; those that do not apply (flips of a
+        regression) are left out.
 
     Raises:
         TypeError: Inputs or outputs are not floating-point numbers, or `method` is none.
         ValueError: `data` is empty, a count is below 1, inputs do not fit the code, or the
             predictor's device, dtype or batch size is another, or its outputs are not finite or
-            change from call to call in eval mode.
+            change from call to call in eval mode; labels are not as many as the examples; judges
+            tell other classes, or judge a regression; or `shifted` does not fit the inputs.
         RuntimeError: The predictor is not differentiable, or gradients are switched off by
             `torch.inference_mode` (`torch.no_grad` does no harm).
 
@@ -114,9 +139,9 @@ def evaluate(
     """
     check_mode("evaluate")
     check_counts(n_interventions=n_interventions, k=k, n_alpha=n_alpha, n_beta=n_beta)
-    frozen_code = as_frozen(code)
+    frozen_code, known_labels = as_frozen(code), _labels(labels, data)
     frozen_predictor: Predictor | None = None
-    totals, kept = Totals(), list[Explanation]()
+    totals, kept = Totals(seed), list[Explanation]()
     # A DataLoader draws from the global generator as well.
     with undisturbed(seed, torch.device("cpu")):
         for inputs in _batches(frozen_code, data, batch_size):
@@ -124,8 +149,16 @@ def evaluate(
                 # Before the predictor is asked; `explain` checks every batch.
                 check_inputs(frozen_code.original, inputs)
                 frozen_predictor = checked_predictor(
-                    predictor, inputs[:8], preprocess=preprocess, explained=explained, task=task
+                    predictor,
+                    inputs[:8],
+                    preprocess=preprocess,
+                    explained=explained,
+                    task=task,
+                    gradient=needs_gradient(method),
                 )
+                frozen_judges = as_judges(judges, frozen_predictor, inputs[:8])
+                decided = Decided(frozen_judges, known_labels, seed)
+                other_inputs = as_shifted(shifted, inputs)
             explanation = explain(
                 frozen_code,
                 frozen_predictor,
@@ -136,24 +169,23 @@ def evaluate(
                 seed=seed,
                 class_names=class_names,
                 latent_names=latent_names,
+                check_parts=not kept,
             )
             totals.add(explanation)
+            decided.add(explanation)
             if sum(len(earlier.inputs) for earlier in kept) < n_interventions:
                 kept.append(explanation)
     if not kept:
         raise ValueError("`data` must hold at least one example. Got none. Pass more.")
-    metrics, by_class = totals.means()
     asked = Interventions(kept, n_interventions, method=method, seed=seed)
     with undisturbed(seed, asked.latents.device):
         by_latent = asked.by_latent(n_alpha, n_beta)
-        metrics |= asked.metrics(k, n_alpha, n_beta)
-    settings = {
-        **kept[0].settings,
-        "examples": totals.count,
-        "intervention_examples": len(asked.latents),
-        "flow_samples": [n_alpha, n_beta],
-    }
-    return Evaluation(metrics=metrics, by_class=by_class, by_latent=by_latent, settings=settings)
+        moved = asked.figures(k, n_alpha, n_beta)
+    sample = sample_of(kept, n_interventions)
+    moved |= flip_figures(frozen_code, asked, sample, frozen_judges)
+    real = real_figures(frozen_code, asked, sample, other_inputs)
+    settings = {**kept[0].settings, "flow_samples": [n_alpha, n_beta]}
+    return evaluation_of(totals, decided.figures() | moved, by_latent, real, settings)
 
 
 def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
@@ -166,3 +198,22 @@ def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
             precise = of_arrays and inputs.is_floating_point()
             inputs = inputs.to(parameter.device, parameter.dtype if precise else inputs.dtype)
         yield inputs
+
+
+def _labels(labels: Array | None, data: Data) -> Tensor | None:
+    """Labels as whole numbers.
+
+    Raises:
+        ValueError: They are none, or fewer or more than the examples of an array.
+    """
+    if labels is None:
+        return None
+    given = as_tensor(labels, "labels").detach()
+    if given.ndim != 1 or given.is_floating_point():
+        raise ValueError(
+            f"`labels` must be whole numbers, one for each example. Got {given.dtype} of shape "
+            f"{tuple(given.shape)}. Pass class numbers."
+        )
+    if not isinstance(data, Dataset | DataLoader):
+        check_label_count(given, len(data))
+    return given.long()

@@ -9,26 +9,32 @@ from torch import Tensor, nn
 
 from attributions.measures.fidelity import agreement
 from attributions.measures.information import Flow, information_flow
+from attributions.measures.intervals import N_RESAMPLES, bootstrap_interval, interval_of
 from attributions.measures.interventions import (
+    curve_area,
     curve_score,
     deletion,
     sufficiency,
     traversal_monotonicity,
 )
-from attributions.measures.sanity import rank_correlation, reinitialised
+from attributions.measures.sanity import reinitialised, sanity_check
 from attributions.methods.captum import Method, attribute
 from attributions.methods.paths import integrated_gradients
 from attributions.trim import Trim
+from trimvae.evaluation.figure import Measured, measured_share
 from trimvae.explanation.probing import Probing
 
 # Latents live on a scale of 1: a perturbation that a reader would call small.
 _RADIUS = 0.2
 
 # Beyond this, figures that move latents one by one are for the strongest latents alone.
-_MOST_LATENTS = 32
+MOST_LATENTS = 32
 
 # Examples that Captum's metrics are taken over.
 _CAPTUM_EXAMPLES = 32
+
+# Predictors that are drawn anew, and what is asked of each: a ranking needs few steps.
+_DRAWS, _SANITY_EXAMPLES, _SANITY_STEPS = 20, 40, 8
 
 
 class Interventions:
@@ -50,17 +56,22 @@ class Interventions:
         self.start = first.baselines.mean(dim=0, keepdim=True)
         if first.settings["baselines_per_example"]:
             self.start = torch.cat([part.baselines for part in kept])[:count]
-        ends = torch.tensor([0.01, 0.99], device=self.latents.device, dtype=self.latents.dtype)
-        self.low, self.high = self.latents.quantile(ends, dim=0)
+        # No quantile in half precision.
+        ends = torch.tensor([0.01, 0.99], device=self.latents.device, dtype=torch.float64)
+        self.low, self.high = self.latents.double().quantile(ends, dim=0).to(self.latents)
         self.decides, self.has_prior = first.by_class, bool(first.deviations.any())
         self.one_output = first.attributions.shape[1] == 1
         self.latent_names = first.latent_names
         self.generator = torch.Generator(device=self.latents.device).manual_seed(seed)
 
     def metrics(self, k: int, n_alpha: int, n_beta: int) -> dict[str, float]:
+        """Return the values of `figures` alone."""
+        return {name: found.value for name, found in self.figures(k, n_alpha, n_beta).items()}
+
+    def figures(self, k: int, n_alpha: int, n_beta: int) -> dict[str, Measured]:
         """Every figure over all examples, after `by_latent`: both draw from one generator."""
-        found: dict[str, float] = {}
-        if self.latents.shape[1] <= _MOST_LATENTS:
+        found: dict[str, Measured] = {}
+        if self.latents.shape[1] <= MOST_LATENTS:
             found |= self._orders()
             if self.decides:
                 found |= self._flips(min(k, self.latents.shape[1]))
@@ -75,7 +86,7 @@ class Interventions:
         order = torch.randperm(
             len(self.latents), generator=self.generator, device=self.latents.device
         )
-        chosen = sorted(strength.argsort(descending=True)[:_MOST_LATENTS].tolist())
+        chosen = sorted(strength.argsort(descending=True)[:MOST_LATENTS].tolist())
         monotone = traversal_monotonicity(
             self.trim, self.latents, self.target, self.low, self.high, chosen=chosen
         )
@@ -97,7 +108,7 @@ class Interventions:
             rows[self.latent_names[latent]] = row
         return rows
 
-    def _orders(self) -> dict[str, float]:
+    def _orders(self) -> dict[str, Measured]:
         """Deletion and insertion of the latents in the order of their attributions."""
         found = {}
         for name in ("deletion", "insertion"):
@@ -110,10 +121,14 @@ class Interventions:
                 insertion=name == "insertion",
                 generator=self.generator,
             )
-            found[f"{name}_score"] = curve_score(curves).item()
+            areas = torch.stack([curve_area(curve) for curve in curves], dim=1)
+            found[f"{name}_score"] = Measured(
+                curve_score(curves).item(),
+                bootstrap_interval(areas, _between, generator=self._resampling()),
+            )
         return found
 
-    def _flips(self, k: int) -> dict[str, float]:
+    def _flips(self, k: int) -> dict[str, Measured]:
         """Decisions that the best latents flip, beside those that random ones flip."""
         noise = torch.rand(self.latents.shape, generator=self.generator, device=self.latents.device)
         best, random = (
@@ -122,20 +137,20 @@ class Interventions:
         )
         found = {}
         for index in range(k):
-            found[f"flip_at_{index + 1}"] = best.rate[index].item()
-            found[f"flip_at_{index + 1}_random"] = random.rate[index].item()
-        return found | {"flip_distance": best.distance.median().item()}
+            found[f"flip_at_{index + 1}"] = measured_share(best.flipped[:, index])
+            found[f"flip_at_{index + 1}_random"] = measured_share(random.flipped[:, index])
+        return found | {"flip_distance": self._median(best.distance)}
 
-    def _flow_of_best(self, n_alpha: int, n_beta: int) -> dict[str, float]:
+    def _flow_of_best(self, n_alpha: int, n_beta: int) -> dict[str, Measured]:
         """The joint information flow of the two strongest latents."""
         strongest = self.attributions.abs().mean(dim=0).argsort(descending=True)[:2].tolist()
         flow = self._flow(strongest, n_alpha, n_beta)
         return {
-            "information_flow_of_best_2": flow.information.item(),
-            "information_flow_control": flow.control.item(),
+            "information_flow_of_best_2": Measured(flow.information.item(), flow.interval),
+            "information_flow_control": Measured(flow.control.item()),
         }
 
-    def _by_captum(self) -> dict[str, float]:
+    def _by_captum(self) -> dict[str, Measured]:
         """Sensitivity-max and infidelity of the target's attributions (Yeh et al., 2019)."""
         count = min(_CAPTUM_EXAMPLES, len(self.latents))
         latents, target = self.latents[:count], self.target[:count]
@@ -169,27 +184,60 @@ class Interventions:
             n_perturb_samples=10,
         )
         return {
-            "sensitivity": sensitivity.mean().item(),
-            "infidelity": infidelity.median().item(),
+            "sensitivity": Measured(
+                sensitivity.mean().item(),
+                bootstrap_interval(sensitivity, generator=self._resampling()),
+            ),
+            "infidelity": self._median(infidelity),
         }
 
-    def _sanity(self) -> dict[str, float]:
-        """Rank correlation with the attributions of a re-initialised predictor."""
+    def _sanity(self) -> dict[str, Measured]:
+        """Rank correlation with the attributions of predictors whose weights are drawn anew."""
         function = self.trim.predictor.function
-        if not (isinstance(function, nn.Module) and _can_be_reinitialised(function)):
+        learned = isinstance(function, nn.Module) and any(True for _ in function.parameters())
+        if not (learned and _can_be_reinitialised(function)):
             return {}
-        generator = torch.Generator().manual_seed(self.generator.initial_seed())
-        twin = reinitialised(function, generator=generator)
-        trim = Trim(self.trim.predictor.like(twin), self.trim.decoder)
-        other = self._attributed(trim, self.latents, self.target, self.start)
+        generator, count = self._resampling(), min(_SANITY_EXAMPLES, len(self.latents))
+        latents, target = self.latents[:count], self.target[:count]
+        start = self.start[:count] if len(self.start) > 1 else self.start
+        draws = []
+        for _ in range(_DRAWS):
+            twin = reinitialised(function, generator=generator)
+            trim = Trim(self.trim.predictor.like(twin), self.trim.decoder)
+            draws.append(self._attributed(trim, latents, target, start, _SANITY_STEPS))
         # With signs: sizes of anything that multiplies by the latents are alike by chance.
-        correlation = rank_correlation(self.attributions, other)
-        return {"randomised_predictor_rank_correlation": correlation.nanmean().item()}
+        found = sanity_check(self.attributions[:count], torch.stack(draws), generator=generator)
+        figures = {
+            "rank_correlation": Measured(found.correlation, found.interval),
+            "deviation": Measured(found.deviation or 0.0),
+            "matching": Measured(found.matching, found.matching_interval),
+        }
+        return {
+            f"randomised_predictor_{name}": figure
+            for name, figure in figures.items()
+            if figure.value == figure.value
+        }
 
-    def _attributed(self, trim: Trim, latents: Tensor, target: Tensor, start: Tensor) -> Tensor:
+    def _median(self, values: Tensor) -> Measured:
+        """Median of the examples, and where it lies in resamples of them."""
+        median = values.median().item()
+        drawn = torch.randint(
+            len(values), (N_RESAMPLES, len(values)), generator=self._resampling()
+        ).to(values.device)
+        if len(values) < 2 or not abs(median) < torch.inf:
+            return Measured(median)
+        return Measured(median, interval_of(values[drawn].median(dim=1).values, median))
+
+    def _resampling(self) -> torch.Generator:
+        """Return a generator apart from that of the figures themselves."""
+        return torch.Generator().manual_seed(self.generator.initial_seed())
+
+    def _attributed(
+        self, trim: Trim, latents: Tensor, target: Tensor, start: Tensor, n_steps: int = 32
+    ) -> Tensor:
         options: dict[str, Any] = {}
         if self.method is integrated_gradients:
-            options["n_steps"] = 32
+            options["n_steps"] = n_steps
         scores = attribute(self.method, trim, latents, start, **options)
         return scores[torch.arange(len(latents), device=latents.device), target]
 
@@ -205,6 +253,12 @@ class Interventions:
             dtype=self.latents.dtype,
             generator=self.generator,
         )
+
+
+def _between(areas: Tensor) -> Tensor:
+    """Where our area lies from that of random orders (0) to the oracle's (1): `curve_score`."""
+    ours, random, oracle = areas.unbind(dim=-1)
+    return (random - ours) / (random - oracle)
 
 
 def _can_be_reinitialised(module: nn.Module) -> bool:

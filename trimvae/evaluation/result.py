@@ -1,8 +1,11 @@
 """Evaluation: what `evaluate` found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from attributions.naming import cut
+from trimvae.evaluation.meanings import meaning_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,35 +14,54 @@ class Evaluation:
 
     metrics: dict[str, float]
     """Over all examples, or the first few for those that need many decodings."""
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    """Of the figures that have one, from where to where they may be at 95 %."""
     by_class: dict[str, dict[str, float]]
     """For each predicted class."""
     by_latent: dict[str, dict[str, float]]
     """For each latent."""
+    by_change: dict[str, dict[str, float]] = field(default_factory=dict)
+    """For each way in which real inputs were changed: how many were asked and how many decisions
+    changed; of these the shares of re-encoded ones that follow, that follow by chance, and that
+    stay with the decision before."""
+    warnings: list[str] = field(default_factory=list)
+    """What a reader must know, in plain language."""
     settings: dict[str, Any]
     """How the explanations were made, and over how many examples."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {
-            "metrics": self.metrics,
-            "by_class": self.by_class,
-            "by_latent": self.by_latent,
-            "settings": self.settings,
-        }
+        return asdict(self)
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Every figure over all examples: its name, value, interval and meaning, as text."""
+        return [
+            (name, f"{value:.4g}", self.interval_in_words(name), meaning_of(name))
+            for name, value in self.metrics.items()
+        ]
+
+    def interval_in_words(self, name: str) -> str:
+        """Such as "0.91 to 0.97"; empty where a figure has no interval."""
+        ends = self.intervals.get(name)
+        return "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
 
     def to_markdown(self) -> str:
-        """Three tables: all examples, by predicted class, by latent."""
-        lines = ["| figure | value |", "|---|---|"]
-        lines += [f"| {name} | {value:.4g} |" for name, value in self.metrics.items()]
+        """Warnings, then tables: all examples, by predicted class, by latent, by change."""
+        lines = [f"- **Warning.** {text}" for text in self.warnings]
+        lines += [""] if lines else []
+        lines += ["| figure | value | 95 % interval | meaning |", "|---|---|---|---|"]
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows()]
         lines += ["", *_table("predicted class", self.by_class)]
         lines += ["", *_table("latent", self.by_latent)]
+        if self.by_change:
+            lines += ["", *_table("change of real inputs", self.by_change, "no decision changed")]
         return "\n".join(lines) + "\n"
 
 
-def _table(title: str, rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _table(title: str, rows: Mapping[str, Mapping[str, float]], missing: str = "") -> list[str]:
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = ["| " + " | ".join([title, *columns]) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in rows.items():
-        cells = [f"{row[column]:.4g}" if column in row else "" for column in columns]
-        lines.append("| " + " | ".join([name.replace("|", "\\|"), *cells]) + " |")
+        cells = [f"{row[column]:.4g}" if column in row else missing for column in columns]
+        lines.append("| " + " | ".join([cut(name).replace("|", "\\|"), *cells]) + " |")
     return lines

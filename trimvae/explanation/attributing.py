@@ -53,11 +53,11 @@ class Path(NamedTuple):
 
 
 class Attributed(NamedTuple):
-    """Attributions; of path integrals also the total variation and the mean number of points."""
+    """Attributions; of path integrals also the total variation and how many points."""
 
     attributions: Tensor
     total_variation: Tensor | None = None
-    n_steps: int | None = None
+    path_points: Tensor | None = None
 
 
 def attributed(
@@ -88,8 +88,7 @@ def attributed(
         found = integrated_gradients(
             trim, *path, n_steps=n_steps, tolerance=tolerance, max_points=max_points
         )
-        taken = round(found.n_steps.double().mean().item())
-        return Attributed(found.attributions, found.total_variation, taken)
+        return Attributed(found.attributions, found.total_variation, found.n_steps)
     generator = generator_of(path.latents, seed)
     options = {"generator": generator, "max_points": max_points, **method_options}
     if n_steps is not None:

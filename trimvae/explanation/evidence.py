@@ -10,6 +10,8 @@ from torch import Tensor
 
 from attributions.codes import Block
 from attributions.outputs import Contrast, Explained, Task, decisions, select
+from trimvae.explanation.bundles import Bundle
+from trimvae.explanation.cues import Cue, cues_in
 from trimvae.explanation.marks import Recurrence
 
 
@@ -37,6 +39,8 @@ class Evidence:
     total_variation: Tensor | None = None
     """`(batch, classes, latents)`, the same path integral of absolute contributions; None for
     methods other than integrated gradients."""
+    path_points: Tensor | None = None
+    """`(batch,)`, how many points of its path each example took; likewise."""
     outputs: Tensor
     """`(batch, outputs)`, the predictor's logits at the inputs."""
     reencoded_outputs: Tensor
@@ -86,6 +90,20 @@ class Evidence:
         """In how many codes each latent is found; None where no consensus was asked."""
         found = self.settings.get("recurrence")
         return found and Recurrence(tuple(found["found_in"]), found["codes"])
+
+    @property
+    def bundles(self) -> tuple[Bundle, ...]:
+        """What the strongest latents of pictures draw, in parts, and which of them are used.
+
+        Of all the examples that were explained, also after `select`.
+        """
+        found = self.settings.get("bundles") or ()
+        return tuple(Bundle(one[0], *map(tuple, one[1:])) for one in found)
+
+    @property
+    def cues(self) -> tuple[Cue, ...]:
+        """What re-encoded decisions do where real inputs are mixed; none where it was not asked."""
+        return cues_in(self.settings.get("cues") or ())
 
     @property
     def by_class(self) -> bool:

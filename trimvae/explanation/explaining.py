@@ -3,14 +3,16 @@
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from torch import Tensor
 
 from attributions.checks import check_mode, checked_predictor
 from attributions.codes import Code, Decoder, blocks_of, with_noise_of
-from attributions.methods.captum import Method, name_of, takes_distribution
+from attributions.methods.captum import Method, name_of, needs_gradient, takes_distribution
 from attributions.methods.paths import integrated_gradients
+from attributions.methods.quadrature import Rule
 from attributions.outputs import Contrast, Explained, Task, decisions
 from attributions.predictors import Function
 from attributions.trim import Trim
@@ -26,11 +28,21 @@ from trimvae.explanation.arguments import (
     latent_names_of,
 )
 from trimvae.explanation.asking import as_frozen
-from trimvae.explanation.attributing import Path, Seen, attributed, ends, generator_of, seen_at
+from trimvae.explanation.attributing import (
+    Attributed,
+    Path,
+    Seen,
+    attributed,
+    ends,
+    generator_of,
+    seen_at,
+)
 from trimvae.explanation.baselines import NamedBaseline, baselines_named
+from trimvae.explanation.cues import mixed_cues
 from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.probing import Context
+from trimvae.explanation.within_latents import bundles_of
 
 
 def explain(
@@ -55,6 +67,7 @@ def explain(
     class_names: Sequence[str] | None = None,
     latent_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
+    check_parts: bool = True,
 ) -> Explanation:
     """Explain a predictor's outputs at some inputs through the latents of a code.
 
@@ -105,6 +118,10 @@ def explain(
             numbers.
         latent_names: One per latent; default: the code's own, or `z0`, `z1` ...
         feature_names: Columns of a table, for its figures; default: those of a DataFrame.
+        check_parts: Whether it is asked, of pictures, which part of what each of the strongest
+            latents draws the predictor responds to (a few hundred pictures more), and, of two
+            inputs that are mixed, whether the re-encoded decision follows the predictor's (of codes
+            that encode at once); warnings say where that is a small part, and where it does not.
 
     Returns:
         The explanation.
@@ -134,9 +151,9 @@ def explain(
     own = frozen_code.original
     points = as_inputs(inputs, own)
     check_inputs(own, points)
-    frozen_predictor = checked_predictor(
-        predictor, points[:8], preprocess=preprocess, explained=explained, task=task
-    )
+    asked: dict[str, Any] = {"preprocess": preprocess, "explained": explained, "task": task}
+    asked["gradient"] = needs_gradient(method)
+    frozen_predictor = checked_predictor(predictor, points[:8], **asked)
     context, distribution = Context(frozen_code, frozen_predictor), takes_distribution(method)
     seen = seen_at(context, points)
     shown_classes = class_names_of(frozen_predictor, seen.outputs.shape[1], class_names)
@@ -157,13 +174,12 @@ def explain(
         max_points=max_points,
         seed=seed,
     )
-    return Explanation(
+    explanation = Explanation(
         inputs=points,
         **seen._asdict(),
         **ends(trim, path, seen, distribution=distribution)._asdict(),
         baselines=starts,
-        attributions=found.attributions,
-        total_variation=found.total_variation,
+        **found._asdict(),
         labels=known_labels,
         class_names=shown_classes,
         latent_names=shown_latents,
@@ -172,12 +188,33 @@ def explain(
             "residual": residual,
             "baselines_per_example": not distribution and len(starts) == len(points) > 1,
             "method": name_of(method),
-            "n_steps": found.n_steps,
+            **_path_settings(found, n_steps),
+            **dict.fromkeys(("bundles", "cues")),
             "seed": seed,
             "feature_names": feature_names_of(inputs, feature_names),
         },
         _context=context,
     )
+    return _checked(explanation, context) if check_parts else explanation
+
+
+def _checked(explanation: Explanation, context: Context) -> Explanation:
+    """The same, with what its strongest latents draw in parts, and whether mixed inputs follow."""
+    found = [
+        [bundle.latent, *map(list, bundle[1:])]
+        for bundle in bundles_of(explanation, explanation.trim)
+    ]
+    seen = (explanation.inputs, explanation.reconstructions, explanation.outputs)
+    mixed = [[cue.kind, cue.mixed, *cue.found] for cue in mixed_cues(*context, *seen)]
+    return replace(explanation, settings={**explanation.settings, "bundles": found, "cues": mixed})
+
+
+def _path_settings(found: Attributed, n_steps: int | None) -> dict[str, Any]:
+    """How many points a path integral took on average, by which rule; None for other methods."""
+    if found.path_points is None:
+        return {"n_steps": None, "quadrature": None}
+    rule: Rule = "simpson" if n_steps is None else "gauss"
+    return {"n_steps": round(found.path_points.double().mean().item()), "quadrature": rule}
 
 
 def _starts(

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import torch
-
 from attributions.codes import Code
 from attributions.predictors import Function, Predictor
 from trimvae import figures
@@ -14,10 +12,12 @@ from trimvae.evaluation.result import Evaluation
 from trimvae.explanation.arguments import check_names
 from trimvae.explanation.asking import as_frozen
 from trimvae.explanation.comparison import Comparison, compare
+from trimvae.explanation.frames import as_frame
 from trimvae.explanation.probing import Context, Probing
+from trimvae.explanation.reading import parts_in
 from trimvae.report.notebook import notebook_card
 from trimvae.report.page import write_report
-from trimvae.storage import read_tensors, write_tensors
+from trimvae.storage import write_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,26 +75,7 @@ class Explanation(Probing):
         Returns:
             Columns `example`, `predicted`, `explained`, `latent`, `value` and `attribution`.
         """
-        import pandas as pd
-
-        examples, classes, latents = self.attributions.shape
-        shape = (examples, classes if all_classes else 1, latents)
-        indices = torch.meshgrid(*map(torch.arange, shape), indexing="ij")
-        example, column, latent = (index.flatten() for index in indices)
-        if not all_classes:
-            column = self.target.cpu()[example]
-        predicted = self.predicted.cpu()[example]
-        names = self.explained_names
-        return pd.DataFrame(
-            {
-                "example": example.numpy(),
-                "predicted": [self.class_names[index] for index in predicted.tolist()],
-                "explained": [names[index] for index in column.tolist()],
-                "latent": [self.latent_names[index] for index in latent.tolist()],
-                "value": self.latents.cpu()[example, latent].numpy(),
-                "attribution": self.attributions.cpu()[example, column, latent].numpy(),
-            }
-        )
+        return as_frame(self, all_classes=all_classes)
 
     def plot(self, **options: Any) -> "Figure":
         """Draw classes x latents: mean attribution over the examples predicted as each class.
@@ -158,6 +139,18 @@ class Explanation(Probing):
             The figure.
         """
         return figures.plot_pixels(self, example, **options)
+
+    def plot_within(self, latent: int, **options: Any) -> "Axes":
+        """Draw what one latent draws, in parts, beside how far each part is used.
+
+        Args:
+            latent: Index of the latent.
+            **options: `transform`, as of `within`; `n_parts`, bars; `ax`.
+
+        Returns:
+            The axes; `.figure` is the figure.
+        """
+        return figures.plot_within(self, latent, **options)
 
     def plot_counterfactual(self, example: int = 0, **options: Any) -> "Figure":
         """Draw one input, the smallest latent change that flips its decision, and the difference.
@@ -277,16 +270,9 @@ class Explanation(Probing):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is truncated or not ours.
+            ValueError: The file is truncated, changed or not ours.
         """
-        tensors, texts = read_tensors(path, "Explanation")
-        held: dict[str, Any] = dict(tensors)
-        loaded = cls(
-            **held,
-            class_names=tuple(texts["class_names"]),
-            latent_names=tuple(texts["latent_names"]),
-            settings=texts["settings"],
-        )
+        loaded = cls(**parts_in(path))
         if code is None or predictor is None:
             return loaded
         if not isinstance(predictor, Predictor):

@@ -1,6 +1,6 @@
 """What an explanation asks code and predictor anew: other latents, other decisions, pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from attributions.measures.attfind import Attribute, find_attributes
 from attributions.methods.pixels import pixel_attributions
 from attributions.outputs import both_classes, decisions
 from attributions.predictors import Predictor
+from attributions.transforms.base import Transform
 from attributions.trim import Trim
 from trimvae.data.loading import Array
 from trimvae.explanation.asking import FrozenCode
@@ -23,6 +24,7 @@ from trimvae.explanation.counterfactuals import (
 )
 from trimvae.explanation.traversals import Traversal, traverse
 from trimvae.explanation.trust import Weighed
+from trimvae.explanation.within_latents import NamedTransform, Within, split_within
 
 
 class AttributePairs(NamedTuple):
@@ -251,6 +253,31 @@ class Probing(Weighed):
             residual=residual,
             n_steps=n_steps,
         )[0]
+
+    def within(
+        self, latent: int, transform: Transform | NamedTransform | Mapping[str, Tensor] = "bands"
+    ) -> Within:
+        """Split one latent's attributions over parts of what it draws: which of them is used?
+
+        Along the same path and by the same rule, so that the parts add up to the attributions.
+
+        Args:
+            latent: Index of the latent.
+            transform: `"bands"` of spatial frequency, `"channels"` or `"pixels"` of pictures;
+                `"columns"` of a table; masks by name; or a linear and exactly invertible one of
+                `attributions.transforms`.
+
+        Returns:
+            The parts' attributions, what the latent draws in each, and how far each is used.
+
+        Raises:
+            TypeError: `transform` is none of these.
+            ValueError: There is no such latent, the transform does not fit the inputs, is not
+                linear or loses something, or the method was not integrated gradients.
+            RuntimeError: The explanation was loaded without code and predictor.
+        """
+        self._asked("within")
+        return split_within(self, self.trim, latent, transform)
 
     def _asked(self, verb: str) -> Context:
         """Code and predictor, for a question that may need gradients."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attributions.outputs import as_numpy
 from attributions.trim import Trim
 from trimvae.explanation.probing import Probing
 
@@ -42,9 +43,9 @@ def for_quantus(explanation: Probing) -> dict[str, Any]:
     """
     return {
         "model": OnLatents(explanation.trim).eval(),
-        "x_batch": explanation.latents.unsqueeze(1).cpu().numpy(),
+        "x_batch": as_numpy(explanation.latents.unsqueeze(1)),
         "y_batch": explanation.target.cpu().numpy(),
-        "a_batch": explanation.target_attributions.unsqueeze(1).cpu().numpy(),
+        "a_batch": as_numpy(explanation.target_attributions.unsqueeze(1)),
         "channel_first": True,
         "device": str(explanation.latents.device),
     }

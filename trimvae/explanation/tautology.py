@@ -5,6 +5,7 @@ from torch import Tensor
 
 from attributions.measures.dependence import classes_per_latent, normalised_mutual_information
 from attributions.measures.directions import class_dependence_of_class_directions
+from attributions.measures.intervals import Interval, interval_of
 from attributions.measures.simplicity import participation_ratio
 from trimvae.explanation.usage import Usage
 
@@ -13,6 +14,9 @@ _MOST_TURNED = 128
 
 # Examples, the first ones, that are kept to turn: of everything else sums are enough.
 _MOST_KEPT = 10_000
+
+# Of the kept ones, for an interval: each is turned anew.
+_RESAMPLES = 100
 
 
 class ClassTotals:
@@ -85,10 +89,25 @@ class ClassTotals:
         self._gradients = self._gradients + gradients[:room].double().sum(dim=0)
         self._kept += min(room, len(moved))
 
-    def _of_class_directions(self) -> Tensor:
+    def interval_of_directions(self) -> Interval | None:
+        """95 % interval of `class_dependence_of_class_directions`, by resamples of what is kept.
+
+        The mean gradients of the classes stay what they are.
+        """
+        figure = float(self._of_class_directions())
+        if self._kept < 2 or figure != figure:
+            return None
+        drawn = torch.Generator().manual_seed(0)
+        rows = torch.randint(self._kept, (_RESAMPLES, self._kept), generator=drawn)
+        return interval_of(torch.stack([self._of_class_directions(row) for row in rows]), figure)
+
+    def _of_class_directions(self, rows: Tensor | None = None) -> Tensor:
         if not self._paths:
             return torch.tensor(torch.nan)
         moved, gradients, predicted = (torch.cat(parts) for parts in zip(*self._paths, strict=True))
+        if rows is not None:
+            rows = rows.to(moved.device)
+            moved, gradients, predicted = moved[rows], gradients[rows], predicted[rows]
         return class_dependence_of_class_directions(
             moved, gradients, self._gradients / self._kept, predicted
         )

@@ -1,10 +1,22 @@
 """The figures and warnings that stand beside every explanation."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
-from attributions.measures.fidelity import agreement, completeness_error, prediction_kl
+import torch
+from torch import Tensor
+
+from attributions.measures.fidelity import (
+    agreement,
+    completeness_by_class,
+    completeness_error,
+    prediction_kl,
+)
 from attributions.measures.simplicity import latents_for_share, monotonicity
+from trimvae.explanation.bundles import Bundle
+from trimvae.explanation.copies import of_copies
+from trimvae.explanation.cues import of_cues
 from trimvae.explanation.tautology import ClassTotals
 from trimvae.explanation.usage import LatentUse, Usage
 
@@ -27,6 +39,8 @@ _LEAST_CLASSES, _LEAST_EXAMPLES, _LEAST_PER_CLASS = 3, 50, 20
 
 _LEAST_USED = 1.5  # effective latents over the data: where one serves all, none stands for a class
 
+_DEVIATIONS = 1.96  # of a normal distribution, on either side of 95 %
+
 _MOST_LEFT_OUT = 1e-3  # share of the inputs' variance that a transform may leave out
 
 
@@ -40,7 +54,8 @@ class Weighed(Usage):
 
         `agreement` and `prediction_kl` (nats; mean squared error for a regression) compare the
         predictor at reconstructions and inputs, `reconstruction_error` is the squared error per
-        example, `effective_latents` (a mean over examples), `effective_latents_over_data` (of all
+        example, `worst_completeness_error` the completeness error of the class where it is
+        largest; `effective_latents` (a mean over examples), `effective_latents_over_data` (of all
         examples together), `latents_for_90_percent`, `latent_share` and `monotonicity` describe
         the attributions to the predicted class.
 
@@ -71,6 +86,40 @@ class Weighed(Usage):
         )
 
     @cached_property
+    def doubt(self) -> str:
+        """Why this is not an explanation, in a few words; empty where fidelity is within bounds.
+
+        Agreement must be below its bound by more than chance, as in `doubtful_classes`.
+        """
+        agreed, share = self.metrics["agreement"], self.metrics["latent_share"]
+        regression = self.task == "regression"
+        best = agreed if regression else _upper_end(agreed, len(self.inputs))
+        if best < LEAST_AGREEMENT:
+            kept = "of the output's variance" if regression else "of the decisions"
+            return f"{agreed:.0%} {kept} survive re-encoding"
+        if share < LEAST_LATENT_SHARE:
+            return f"{1 - share:.0%} of the evidence is in no latent"
+        return ""
+
+    @cached_property
+    def doubtful_classes(self) -> Tensor | None:
+        """`(rows,)`, predicted classes whose agreement is below the bound by more than chance.
+
+        The upper end of Wilson's 95 % interval is: a class of ten examples is not doubted for two.
+        None for a regression or a contrast.
+
+        References:
+            Wilson: Probable Inference, the Law of Succession, and Statistical Inference, 1927,
+            https://doi.org/10.1080/01621459.1927.10502953
+        """
+        agreed = self.agreement_by_class
+        if agreed is None:
+            return None
+        counts = torch.stack([mask.sum() for mask in self._members()]).to(agreed)
+        doubtful: Tensor = _upper_end(agreed, counts) < LEAST_AGREEMENT
+        return doubtful
+
+    @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before believing the figures, in plain language."""
         found = (
@@ -81,6 +130,9 @@ class Weighed(Usage):
             _of_completeness(self),
             _of_classes(self),
             _of_recurrence(self),
+            *map(partial(_of_bundle, self), self.bundles),
+            of_cues(self.cues),
+            of_copies(self.latents, self.deviations, self.shares, self.latent_names),
         )
         return tuple(text for text in found if text)
 
@@ -93,6 +145,13 @@ class Weighed(Usage):
         lines.append("most used latents: " + ", ".join(used))
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join(lines)
+
+
+def _upper_end(share: Any, count: Any) -> Any:
+    """Upper end of Wilson's interval of a share of so many examples."""
+    square = _DEVIATIONS**2 / count
+    spread = (share * (1 - share) * square + square**2 / 4) ** 0.5
+    return (share + square / 2 + spread) / (1 + square)
 
 
 def _use_in_words(weighed: Weighed, use: LatentUse) -> str:
@@ -118,6 +177,7 @@ def _trust_figures(usage: Usage) -> dict[str, float]:
         else prediction_kl(outputs, reencoded),
         "reconstruction_error": error,
         "completeness_error": completeness_error(usage.attributions, change),
+        "worst_completeness_error": completeness_by_class(usage.attributions, change).max(),
         "effective_latents": usage.effective_latents.nanmean(),
         "effective_latents_over_data": usage.effective_latents_over_data,
         "latents_for_90_percent": latents_for_share(scores).double().mean(),
@@ -175,7 +235,8 @@ def _of_variance(weighed: Weighed) -> str:
 
 
 def _of_completeness(weighed: Weighed) -> str:
-    error, method = weighed.metrics["completeness_error"], weighed.settings["method"]
+    errors = (weighed.metrics[name] for name in ("completeness_error", "worst_completeness_error"))
+    error, method = max(errors), weighed.settings["method"]
     if error <= MOST_COMPLETENESS_ERROR:
         return ""
     remedy = (
@@ -208,4 +269,14 @@ def _of_recurrence(weighed: Weighed) -> str:
         f"The codes disagree: the latents that recur in at least {found.least} of {found.codes} "
         f"codes carry {share:.0%} of the evidence, so that another training would explain "
         "otherwise. Train with more epochs or data, or ask for fewer latents."
+    )
+
+
+def _of_bundle(weighed: Weighed, bundle: Bundle) -> str:
+    if not bundle.is_small:
+        return ""
+    name = weighed.latent_names[bundle.latent]
+    return (
+        f"{bundle.sentence(name)} Read the evidence of {name} as evidence of that part alone, "
+        "whatever else it draws."
     )

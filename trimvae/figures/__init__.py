@@ -9,6 +9,7 @@ from trimvae.figures.pixels import plot_pixels
 from trimvae.figures.strips import plot_traversals
 from trimvae.figures.trust import plot_trust
 from trimvae.figures.waterfall import plot_waterfall
+from trimvae.figures.within import plot_within
 
 __all__ = [
     "animate",
@@ -22,4 +23,5 @@ __all__ = [
     "plot_traversals",
     "plot_trust",
     "plot_waterfall",
+    "plot_within",
 ]

@@ -75,7 +75,7 @@ def _said(explanation: Probing, example: int, traversal: Traversal) -> tuple[lis
     """What the predictor says at each step, and what to call it."""
     predicted = int(explanation.predicted[example])
     if explanation.task == "regression":
-        outputs, label = traversal.outputs[:, 0], explanation.class_names[0]
+        outputs, label = traversal.outputs[:, 0], short(explanation.class_names[0])
     else:
         outputs = both_classes(traversal.outputs).softmax(dim=1)[:, predicted]
         label = f"probability of {short(explanation.class_names[predicted])}"
@@ -93,7 +93,7 @@ def _pictures(picture: Any, explanation: Probing, traversal: Traversal) -> Calla
         return draw_frame
     columns = moving_columns(traversal.inputs, 6)
     names = [short(feature_names(explanation)[column]) for column in columns]
-    moving = traversal.inputs.flatten(1)[:, columns].cpu().numpy()
+    moving = traversal.inputs.flatten(1)[:, columns].cpu().float().numpy()
     ends = min(0.0, float(moving.min())), max(0.0, float(moving.max()))
 
     def draw_columns(frame: int) -> None:

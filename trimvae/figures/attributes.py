@@ -104,7 +104,7 @@ def _draw_pairs(axes: Any, explanation: Probing, pair: AttributePairs) -> None:
 
 def _draw_columns(axes: Any, explanation: Probing, attribute: Attribute, target: int) -> None:
     pair = explanation.attribute_pairs(attribute, target, 10_000)
-    change = (pair.after - pair.before).flatten(1).mean(dim=0).cpu()
+    change = (pair.after - pair.before).flatten(1).mean(dim=0).cpu().float()
     names = feature_names(explanation)
     columns = change.abs().topk(min(6, len(change))).indices.tolist()
     places = range(len(columns))

@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
+
 from attributions.heatmaps import plot_heatmap
 from trimvae.explanation.trust import Weighed
 from trimvae.explanation.usage import Usage
+from trimvae.figures.drawing import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,8 +16,11 @@ if TYPE_CHECKING:
 def plot_classes(explanation: Weighed, **options: Any) -> "Figure":
     """Draw classes x latents: mean attribution over the examples predicted as each class.
 
-    Beside each row the effective latents and, as the reference to read it by, the agreement of
-    the class' re-encoded examples.
+    A cell's arrow tells the direction: ▲ where more of the latent speaks for the class. The
+    strongest colour is the whole change of the output, so that a cell shows its part. Beside each
+    row are the effective latents and, as the reference to read it by, the agreement of the class'
+    re-encoded examples; rows of low agreement are grey. Where fidelity is out of its bounds the
+    title says that this is not an explanation.
 
     Args:
         explanation: An explanation.
@@ -30,11 +36,42 @@ def plot_classes(explanation: Weighed, **options: Any) -> "Figure":
         "latent_names": explanation.latent_names,
         "effective_latents": effective,
         "agreement": explanation.agreement_by_class,
-        "title": "What each class is recognised by "
-        f"(agreement {explanation.metrics['agreement']:.2f})",
-        "label": f"mean attribution ({explanation.settings['explained_name']})",
+        "slopes": explanation.slopes.expand(len(attributions), -1),
+        "doubtful": explanation.doubtful_classes,
+        "title": title_of(explanation, "What each class is recognised by"),
+        "label": f"mean attribution ({short(explanation.settings['explained_name'], 40)})",
+        "note": how_to_read(explanation),
+        "limit": whole_change(explanation),
     }
     return cast("Figure", plot_heatmap(attributions, **{**defaults, **options}).figure)
+
+
+def title_of(explanation: Weighed, title: str) -> str:
+    """A title with the agreement; or, where fidelity is out of bounds, why it is no explanation."""
+    if explanation.doubt:
+        return f"Not an explanation: {explanation.doubt}"
+    return f"{title} (agreement {explanation.metrics['agreement']:.2f})"
+
+
+def how_to_read(explanation: Weighed) -> str:
+    """What colours and arrows mean, in a sentence."""
+    what = "the class" if explanation.by_class else short(explanation.settings["explained_name"])
+    return (
+        f"Red speaks for {what}, blue against. ▲: more of the latent does, ▼: less of it does. "
+        "Strongest colour: the whole change of the output."
+    )
+
+
+def whole_change(explanation: Weighed) -> float:
+    """The largest mean change of the explained output over a predicted class, or the largest cell.
+
+    Where latents cancel each other, a cell may be larger than the change.
+    """
+    change = explanation.explained_at - explanation.explained_at_baseline
+    rows = torch.arange(len(change), device=change.device)
+    changes = explanation.mean_by_class(change[rows, explanation.target])
+    cells, _ = explanation.by_predicted_class
+    return float(torch.cat([changes.flatten(), cells.flatten()]).nan_to_num().abs().max())
 
 
 def plot_blocks(explanation: Usage, **options: Any) -> "Figure":
@@ -53,7 +90,7 @@ def plot_blocks(explanation: Usage, **options: Any) -> "Figure":
         "class_names": row_names(explanation),
         "latent_names": [block.name for block in explanation.blocks],
         "title": "Which blocks of the code each class is recognised by",
-        "label": f"mean attribution ({explanation.settings['explained_name']})",
+        "label": f"mean attribution ({short(explanation.settings['explained_name'], 40)})",
     }
     return cast("Figure", plot_heatmap(rows, **{**defaults, **options}).figure)
 

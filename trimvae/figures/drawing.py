@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from attributions.naming import drawable
 from trimvae.explanation.evidence import Evidence
 
 
@@ -43,8 +44,8 @@ def draw_montage(axes: Any, images: Tensor, edges: tuple[float, float]) -> None:
 
 
 def short(name: str, length: int = 22) -> str:
-    """A name that fits beside an axis."""
-    return name if len(name) <= length else name[: length - 1] + "…"
+    """A name that fits beside an axis, drawn letter by letter."""
+    return drawable(name, length)
 
 
 def feature_names(explanation: Evidence) -> list[str]:

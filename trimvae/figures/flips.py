@@ -98,7 +98,7 @@ def _caption(example: int, found: Counterfactuals) -> str:
 
 def _draw_difference(panel: Any, difference: Tensor) -> None:
     limit = float(difference.abs().max()) or 1.0
-    image = panel.imshow(difference.numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit)
+    image = panel.imshow(difference.float().numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit)
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_title("moved - decoded", fontsize=8)
@@ -113,8 +113,8 @@ def _draw_profiles(panel: Any, explanation: Probing, example: int, found: Counte
     )
     names = feature_names(explanation)
     places = range(len(columns))
-    before = explanation.reconstructions[example].flatten().cpu()
-    after = found.inputs[0].flatten().cpu()
+    before = explanation.reconstructions[example].flatten().cpu().float()
+    after = found.inputs[0].flatten().cpu().float()
     said = [
         saying(explanation, outputs) for outputs in (explanation.outputs[example], found.outputs[0])
     ]

@@ -1,6 +1,6 @@
 """Strips of decoded inputs: latents moved, with what the predictor says on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 from attributions.checks import check_counts
 from attributions.heatmaps import PALETTE, new_figure
-from attributions.outputs import both_classes, decisions
+from attributions.outputs import both_classes, decisions, select
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.explanation.traversals import Traversal
@@ -17,6 +17,8 @@ from trimvae.figures.drawing import are_images, draw_montage, feature_names, sho
 
 # Values of a latent between two frames, so that the curve is smooth and a flip is where it is.
 _BETWEEN = 4
+
+_SATURATED = 0.99  # probability
 
 
 def plot_traversals(
@@ -29,9 +31,11 @@ def plot_traversals(
 ) -> "Figure":
     """Draw the strongest latents of one example moved, with what the predictor says on the way.
 
-    Under each strip the probability of the predicted class (for a regression, the output) along
-    the way; a dashed line where the decision flips, and to what. A dotted line marks the example's
-    own value. For tables the columns that move most take the place of pictures.
+    Under each strip what the attributions are of, such as the centred logit of the predicted class,
+    along the way; a dashed line where the decision flips, and to what. A dotted line marks the
+    example's own value. Where the probability of the predicted class is above .99 or below .01,
+    which hides what the latent does, the curve is shaded. For tables the columns that move most
+    take the place of pictures.
 
     Args:
         explanation: An explanation with code and predictor.
@@ -64,17 +68,31 @@ def plot_traversals(
         below = _draw_tables(figure, explanation, example, chosen, traversals)
     for axes, latent, traversal in zip(below, chosen, traversals, strict=True):
         _draw_curve(axes, explanation, example, latent, traversal)
+    limits = [axes.get_ylim() for axes in below]  # one scale: a latent that does little looks so
+    for axes in below:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     below[-1].set_xlabel("value of the latent")
-    predicted = explanation.class_names[int(explanation.predicted[example])]
-    said = f"probability of {predicted}" if explanation.task == "classification" else predicted
-    figure.suptitle(
-        f"Example {example}, predicted {short(predicted)}. Curves: {short(said, 40)}; dotted: the "
-        "example's own value;\ndashed: the decision flips. In brackets: attribution.",
-        fontsize=8.5,
-        x=0.01,
-        ha="left",
-    )
+    figure.suptitle(title_of_example(explanation, example), fontsize=8.5, x=0.01, ha="left")
     return figure
+
+
+def title_of_example(explanation: Probing, example: int) -> str:
+    """What is drawn, and how far it is to be trusted: of this example, and of all."""
+    name = explanation.settings["explained_name"]
+    curves = f"Curves: {short(name, 40)}; dotted: the example's own value"
+    trust = f"latents carry {explanation.latent_share[example]:.0%} of its evidence"
+    if explanation.task == "regression":
+        return f"Example {example}: {trust}.\n{curves}. In brackets: attribution."
+    names, here = explanation.class_names, int(explanation.predicted[example])
+    read = int(decisions(explanation.reencoded_outputs[example : example + 1])[0])
+    agreed = f"agreement over all examples {explanation.metrics['agreement']:.2f}"
+    start = f"Example {example}, predicted {short(names[here])}"
+    if read != here:
+        start = f"Not an explanation: {start}, but {short(names[read])} where it is re-encoded"
+    return (
+        f"{start}; {trust}, {agreed}.\n{curves}; dashed: the decision flips; shaded: saturated. "
+        "In brackets: attribution."
+    )
 
 
 def _draw_strips(
@@ -127,23 +145,31 @@ def _draw_curve(
     axes: Any, explanation: Probing, example: int, latent: int, traversal: Traversal
 ) -> None:
     """Draw what the predictor says on the way, and where the decision flips."""
-    values = traversal.values.cpu()
+    values = traversal.values.cpu().float()
     axes.axvline(
         explanation.latents[example, latent].item(), color="0.4", linewidth=1, linestyle=":"
     )
-    if explanation.task == "regression":
-        axes.plot(values, traversal.outputs[:, 0].cpu(), color=PALETTE[0])
-    else:
-        target = int(explanation.predicted[example])
-        chances = both_classes(traversal.outputs).softmax(dim=1)[:, target]
-        axes.plot(values, chances.cpu(), color=PALETTE[0])
-        axes.set_ylim(-0.05, 1.05)
-        axes.set_yticks([0, 1])
+    quantity = select(traversal.outputs, explanation.explained)[:, int(explanation.target[example])]
+    axes.plot(values, quantity.cpu().float(), color=PALETTE[0])
+    if explanation.task == "classification":
+        chances = both_classes(traversal.outputs).softmax(dim=1)
+        chance = chances[:, int(explanation.predicted[example])].cpu().float()
+        axes.fill_between(
+            values,
+            0,
+            1,
+            where=(chance - 0.5).abs() > _SATURATED - 0.5,
+            transform=axes.get_xaxis_transform(),
+            color="0.92",
+            linewidth=0,
+            zorder=0,
+        )
         for value, winner in flips(traversal):
             axes.axvline(value, color=PALETTE[1], linewidth=1.2, linestyle="--")
             axes.annotate(
                 short(explanation.class_names[winner], 12),
                 (value, 0.5),
+                xycoords=axes.get_xaxis_transform(),
                 xytext=(3, 0),
                 textcoords="offset points",
                 fontsize=7,
@@ -171,19 +197,30 @@ def moving_columns(inputs: Tensor, count: int) -> list[int]:
 
 
 def _draw_columns(axes: Any, traversal: Traversal, names: Sequence[str]) -> None:
-    flat = traversal.inputs.flatten(1).cpu()
+    flat, values = traversal.inputs.flatten(1).cpu().float(), traversal.values.cpu().float()
     for colour, column in zip(PALETTE, moving_columns(traversal.inputs, 4), strict=False):
-        axes.plot(traversal.values.cpu(), flat[:, column], color=colour, label=short(names[column]))
+        axes.plot(
+            traversal.values.cpu().float(),
+            flat[:, column],
+            color=colour,
+            label=short(names[column]),
+        )
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.set_title("columns that move most (decoded)", fontsize=8, loc="left")
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def saying(explanation: Evidence, outputs: Tensor) -> str:
-    """What the predictor says: the class and its probability, or the output."""
+def saying(explanation: Evidence, outputs: Tensor, named: Callable[[str, int], str] = short) -> str:
+    """What the predictor says: the class and its probability, or the output.
+
+    Args:
+        explanation: Whose classes have names.
+        outputs: `(outputs,)`, of one input.
+        named: Makes a name and a length to what is shown; default: as figures do.
+    """
     if explanation.task == "regression":
-        return f"{explanation.class_names[0]} {outputs[0]:.2f}"
+        return f"{named(explanation.class_names[0], 22)} {outputs[0]:.2f}"
     chances = both_classes(outputs.unsqueeze(0)).softmax(dim=1)[0]
     winner = int(chances.argmax())
-    return f"{short(explanation.class_names[winner], 14)} ({chances[winner]:.2f})"
+    return f"{named(explanation.class_names[winner], 14)} ({chances[winner]:.2f})"

@@ -47,7 +47,7 @@ def plot_waterfall(
     ax.set_yticks(range(rows), ["at the baseline", *names, "at the input"], fontsize=8)
     ax.set_ylim(rows - 0.4, -0.6)
     ax.margins(x=0.12)
-    ax.set_xlabel(steps.label)
+    ax.set_xlabel(short(steps.label, 60))
     ax.set_title(steps.title, loc="left", fontsize=10)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -141,7 +141,7 @@ def _label(explanation: Evidence, target: int) -> str:
     label: str = explanation.settings["explained_name"]
     if len(explanation.explained_names) == 1:
         return label
-    return f"{label} of {short(explanation.explained_names[target])}"
+    return f"{label} of {explanation.explained_names[target]}"
 
 
 def _title(explanation: Evidence, example: int) -> str:

@@ -9,9 +9,11 @@ from trimvae.metrics.alignment import active_units, mcc, udr
 from trimvae.metrics.information import Information, aam, mig, modularity, mutual_information
 from trimvae.metrics.prediction import DCI, dci, explicitness, sap
 from trimvae.metrics.sampling import factor_vae_metric, higgins_metric, irs
+from trimvae.metrics.shares import InfoMEC, infomec
 
 __all__ = [
     "DCI",
+    "InfoMEC",
     "Information",
     "aam",
     "active_units",
@@ -19,6 +21,7 @@ __all__ = [
     "explicitness",
     "factor_vae_metric",
     "higgins_metric",
+    "infomec",
     "irs",
     "mcc",
     "mig",

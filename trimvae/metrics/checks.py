@@ -5,13 +5,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
+from attributions.outputs import as_numpy
+
 Array: TypeAlias = np.ndarray[Any, Any]
 Seed = int | np.random.Generator
 
 
 def as_array(values: Any) -> Array:
     """A tensor of any device, or an array, as a NumPy array."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return as_numpy(values) if isinstance(values, Tensor) else np.asarray(values)
 
 
 def check_codes(codes: Any, *, at_least: int = 1, argument: str = "codes") -> Array:

@@ -81,7 +81,7 @@ def dci(
         )
     array, levels = check_pair(codes, factors, samples=10)
     generator = np.random.default_rng(seed)
-    train, test = _parts(len(array), test_share, generator)
+    train, test = two_parts(len(array), test_share, generator)
     importances, scores = [], []
     for column in levels.T:
         model = _model(trees, is_continuous(column), int(generator.integers(2**31)))
@@ -130,7 +130,7 @@ def sap(
         True
     """
     array, levels = check_pair(codes, factors, latents=2, samples=10)
-    train, test = _parts(len(array), test_share, np.random.default_rng(seed))
+    train, test = two_parts(len(array), test_share, np.random.default_rng(seed))
     scores = np.zeros((array.shape[1], levels.shape[1]))
     fitted, held_out = (np.ascontiguousarray(array[rows].T)[:, :, None] for rows in (train, test))
     for k, column in enumerate(levels.T):
@@ -186,7 +186,7 @@ def explicitness(
         1.0
     """
     array, levels = check_pair(codes, factors, samples=10)
-    train, test = _parts(len(array), test_share, np.random.default_rng(seed))
+    train, test = two_parts(len(array), test_share, np.random.default_rng(seed))
     scaled = StandardScaler().fit(array[train]).transform(array)
     areas = []
     for column in levels.T:
@@ -202,7 +202,12 @@ def explicitness(
     return float((np.mean(areas) - 0.5) / 0.5)
 
 
-def _parts(n: int, test_share: float, generator: np.random.Generator) -> tuple[Array, Array]:
+def two_parts(n: int, test_share: float, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Indices of `n` examples drawn to fit to, and of those held out.
+
+    Raises:
+        ValueError: One side would be empty.
+    """
     held_out = round(test_share * n) if 0 < test_share < 1 else 0
     if not 0 < held_out < n:
         raise ValueError(

@@ -1,6 +1,6 @@
 """The VAE: encode -> torch.distributions.Normal, decode -> inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
@@ -288,6 +288,8 @@ class VAE(SeenAlongAxes):
     def _of(cls, description: dict[str, Any]) -> Self:
         rest = {**description}
         kind, axes = rest.pop("kind"), rest.pop("axes", None)
-        made = cls.convolutional(**rest) if kind == "convolutional" else cls.dense(**rest)
+        makers: dict[str, Callable[..., Self]]
+        makers = {"convolutional": cls.convolutional, "dense": cls.dense}
+        made = makers[kind](**rest)
         made.axes = None if axes is None else axes_of(axes)
         return made

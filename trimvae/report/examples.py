@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attributions.naming import isolated
 from attributions.outputs import both_classes, decisions
 from trimvae.explanation.probing import Probing
 from trimvae.explanation.traversals import Traversal
@@ -48,11 +49,11 @@ def _decided(explanation: Probing, example: int) -> dict[str, Any]:
     return {
         "example": example,
         "predicted": predicted,
-        "said": saying(explanation, explanation.outputs[example]),
+        "said": saying(explanation, explanation.outputs[example], isolated),
         "label": None if label is None else explanation.class_names[label],
         "right": None if label is None else label == predicted,
         "disagrees": bool(explanation.disagrees[example]),
-        "reencoded": saying(explanation, explanation.reencoded_outputs[example]),
+        "reencoded": saying(explanation, explanation.reencoded_outputs[example], isolated),
     }
 
 

@@ -6,11 +6,12 @@ import io
 
 from trimvae.explanation.trust import Weighed
 from trimvae.figures.classes import plot_classes
+from trimvae.report.names import with_shown_names
 
 
 def notebook_card(explanation: Weighed) -> str:
     """Summary as escaped text above the heatmap, embedded."""
-    picture = io.BytesIO()
+    explanation, picture = with_shown_names(explanation), io.BytesIO()
     plot_classes(explanation).savefig(picture, format="png", dpi=100)
     source = base64.b64encode(picture.getvalue()).decode()
     return (

@@ -7,11 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attributions.naming import cut
 from trimvae.evaluation.result import Evaluation
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.figures.trust import checks
 from trimvae.report.examples import example_card
+from trimvae.report.names import with_shown_names
 from trimvae.report.overview import heatmap
 from trimvae.report.sections import class_sections, latent_section
 from trimvae.report.sentences import findings
@@ -19,6 +21,9 @@ from trimvae.storage import replacing
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+_MOST_OF_A_TITLE = 200
 
 
 def write_report(
@@ -90,19 +95,20 @@ def render_report(
     max_pixels: int = 80,
 ) -> str:
     """Return the page that `write_report` writes, with the same arguments."""
+    explanation = with_shown_names(explanation)
     folder = resources.files("trimvae.report") / "templates"
     style, script = ((folder / name).read_text("utf-8") for name in ("report.css", "report.js"))
     shown = chosen_examples(explanation, max_examples)
     used = explanation.top(min(n_latents, len(explanation.latent_names)))
     return _template().render(
-        title=title,
+        title=cut(title, _MOST_OF_A_TITLE),
         style=style,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         explanation=explanation,
         sentences=findings(explanation),
         checks=checks(explanation),
-        figures=None if evaluation is None else evaluation.metrics,
+        evaluation=evaluation,
         heatmap=heatmap(explanation),
         latents=[latent_section(explanation, use, max_pixels) for use in used],
         classes=class_sections(explanation, max_pixels),

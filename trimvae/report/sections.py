@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 
 from attributions.measures.attfind import Attribute
+from attributions.naming import isolated
 from trimvae.explanation.probing import AttributePairs, Probing
 from trimvae.explanation.traversals import Traversal
 from trimvae.explanation.usage import LatentUse
@@ -62,7 +63,7 @@ def _frames(
         frames.append(
             Frame(
                 f"{traversal.values[step]:+.1f}",
-                saying(explanation, traversal.outputs[step]),
+                saying(explanation, traversal.outputs[step], isolated),
                 picture(traversal.inputs[step : step + 1], max_pixels) if images else "",
                 [(names[column], plain(flat[column])) for column in columns],
             )
@@ -119,9 +120,9 @@ def _pictures(
     return [
         (
             picture(pair.before[index : index + 1], max_pixels),
-            saying(explanation, pair.outputs_before[index]),
+            saying(explanation, pair.outputs_before[index], isolated),
             picture(pair.after[index : index + 1], max_pixels),
-            saying(explanation, pair.outputs_after[index]),
+            saying(explanation, pair.outputs_after[index], isolated),
         )
         for index in range(len(pair.before))
     ]

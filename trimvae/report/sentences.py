@@ -32,6 +32,8 @@ def findings(explanation: Weighed) -> list[str]:
     if explanation.judges_classes:
         found.append(_beyond_class(figures))
     found += [_used(explanation, use) for use in used if use.share >= _LEAST_SHARE]
+    found += _parts(explanation)
+    found += _mixed(explanation)
     if explanation.recurrence is not None:
         found.append(_recurring(explanation, explanation.recurrence))
     if len(explanation.blocks) > 1:
@@ -66,6 +68,29 @@ def _used(explanation: Weighed, use: LatentUse) -> str:
         sentence += f": high values {'raise' if for_[1] > 0 else 'lower'} the {for_[0]}"
     again = "" if use.recurrence is None else f" It is {use.recurrence}."
     return f"{sentence}.{again}"
+
+
+def _parts(explanation: Weighed) -> list[str]:
+    """What the strongest latents draw and what of it is used: in bands, and where it is little."""
+    found, said = [], set()
+    for bundle in explanation.bundles:
+        if bundle.is_small or bundle.latent not in said:
+            found.append(bundle.sentence(explanation.latent_names[bundle.latent]))
+        said.add(bundle.latent)
+    return found
+
+
+def _mixed(explanation: Weighed) -> list[str]:
+    """What became of decisions where real inputs were mixed, in the kind that changed most."""
+    told = [cue for cue in explanation.cues if cue.counts]
+    if not told:
+        return []
+    cue = max(told, key=lambda cue: cue.found.changed)
+    return [
+        f"Two real inputs were mixed ({cue.kind}), and {cue.found.changed} of {cue.found.asked} "
+        f"decisions changed. Encoded and decoded again, {cue.found.share:.0%} of these follow and "
+        f"{cue.found.stayed:.0%} stay what they were."
+    ]
 
 
 def _recurring(explanation: Weighed, found: Recurrence) -> str:

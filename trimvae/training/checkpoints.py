@@ -1,9 +1,10 @@
 """A training's `last.ckpt`: replaced whole, read without executing code, and compared."""
 
-import pickle
+import hashlib
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import lightning as L
 import torch
@@ -11,9 +12,14 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import TensorDataset
 
-from trimvae.models.checks import check_same_shapes
+from trimvae.models.checks import check_finite_weights, check_same_shapes
 from trimvae.models.saved import TrainableCode
 from trimvae.storage import replacing
+
+# A checkpoint is a zip archive, whose comment, the last thing in the file, is its checksum.
+_END, _END_LENGTH = b"PK\x05\x06", 22
+_MARK = b"trimvae sha256 "
+_COMMENT_LENGTH = len(_MARK) + 64
 
 
 def checkpoint_path(checkpoint_dir: str | Path | None, *, resume: bool) -> Path | None:
@@ -77,6 +83,7 @@ class WholeFiles(TorchCheckpointIO):
         with replacing(self.path) as temporary:
             try:
                 torch.save(checkpoint, temporary)
+                _sign(temporary)
             except RuntimeError as error:  # torch's own, where a disk is full
                 raise OSError(
                     f"`checkpoint_dir` must be where a checkpoint can be written whole. Got "
@@ -131,8 +138,8 @@ def check_checkpoint(
         max_epochs: How many epochs there will be.
 
     Raises:
-        ValueError: The file is truncated, not ours, of another architecture, or of a run that was
-            asked for something else.
+        ValueError: The file is truncated, changed, not ours, of another architecture, of a run that
+            was asked for something else, or of one that has diverged to NaN.
     """
     checkpoint = _read(path)
     found = {
@@ -141,6 +148,7 @@ def check_checkpoint(
         if name.startswith("code.")
     }
     check_same_shapes(code.shapes(), found, path, type(code).__name__)
+    check_finite_weights(checkpoint["state_dict"], path)
     recorded = checkpoint["trimvae"].get("asked", {})
     differing = [
         f"{name}={_shown(asked.get(name))} ({_shown(recorded.get(name))} in the run)"
@@ -161,10 +169,49 @@ def check_checkpoint(
         )
 
 
+def _sign(path: Path) -> None:
+    """Add the checksum of an archive as its comment, which readers of archives skip."""
+    with path.open("r+b") as file:
+        file.seek(-2, 2)  # the length of the comment
+        file.write(struct.pack("<H", _COMMENT_LENGTH))
+        file.seek(0)
+        found = _checksum_of(file, path.stat().st_size)
+        file.write(found)
+
+
+def _is_as_signed(path: Path) -> bool:
+    """Whether a file has the checksum that it was given; also true of archives without comment."""
+    with path.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - _END_LENGTH))
+        end = file.read()
+        if end.startswith(_END) and end.endswith(b"\0\0"):
+            return True  # of version 0.1, which gave none
+        if length < _COMMENT_LENGTH:
+            return False
+        file.seek(0)
+        return _checksum_of(file, length - _COMMENT_LENGTH) == file.read()
+
+
+def _checksum_of(file: BinaryIO, length: int) -> bytes:
+    """The comment that suits the next so many bytes."""
+    found = hashlib.sha256()
+    while part := file.read(min(length, 2**20)):
+        found.update(part)
+        length -= len(part)
+    return _MARK + found.hexdigest().encode()
+
+
 def _read(path: Path) -> dict[str, Any]:
+    if not _is_as_signed(path):
+        raise ValueError(
+            f"`path` must be a whole checkpoint that fit wrote. Got {path}, which is truncated, of "
+            "another kind, or differs from its checksum. Use an earlier copy, or start again in "
+            "another folder."
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # of whatever kind a damaged file makes torch raise
         raise ValueError(
             f"`path` must be a whole checkpoint that fit wrote. Got {path}, which is truncated, "
             "of another kind, or holds code that is never executed. Use an earlier copy, or "

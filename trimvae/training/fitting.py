@@ -14,6 +14,7 @@ from attributions.checks import check_apart, check_counts, check_mode, checked_p
 from attributions.outputs import Explained, Task
 from attributions.penalties.protocol import Penalty
 from attributions.predictors import Function, Predictor
+from attributions.twice import check_twice_differentiable
 from trimvae.data.batches import Repeatable
 from trimvae.data.loading import Data, as_data, first_inputs, loader
 from trimvae.models.generative import GenerativeCode
@@ -24,6 +25,7 @@ from trimvae.objectives import Objective
 from trimvae.training.base import Training
 from trimvae.training.checkpoints import check_checkpoint, checkpoint_path, fingerprint
 from trimvae.training.games import GameTraining
+from trimvae.training.imitating import agreement_of, imitated
 from trimvae.training.lightning import (
     History,
     caller_undisturbed,
@@ -79,7 +81,9 @@ def fit(
         predictor: To be explained: a module or function, inputs `(batch, *event)` to outputs
             `(batch, classes)`, `(batch, 1)` or `(batch,)`, also a tuple, or a mapping or object
             with `logits`; or an `attributions.predictors.Predictor`, which says `preprocess`,
-            `explained` and `task` itself; None for a plain training.
+            `explained` and `task` itself; None for a plain training. A predictor without gradient
+            (a `black_box`, an estimator of scikit-learn) is imitated by a network first, and
+            `trained_with["imitation_agreement"]` says how well; explanations ask it itself.
         data: Tensor, NumPy array or pandas DataFrame `(n, *event)`, Dataset or DataLoader of inputs
             (of a tuple the first; an `IVAE` takes its contexts from the second), or a
             `trimvae.data.FactorData`.
@@ -159,8 +163,9 @@ def fit(
     code.check_inputs(data if isinstance(data, Tensor) else first)
     with torch.enable_grad():
         if predictor is not None:
+            options: dict[str, Any] = {"explained": explained, "task": task}
             predictor = _checked(
-                predictor, code, first[:8], preprocess=preprocess, explained=explained, task=task
+                predictor, code, data, first[:8], preprocess=preprocess, seed=seed, **options
             )
         module = training(
             code,
@@ -179,8 +184,7 @@ def fit(
         )
         shown = module.through.fingerprint(first[:1])
         module.asked = {"data": fingerprint(data), "predictor": shown}
-        if module.hides_the_class:
-            warnings.warn(_LOOPHOLE, UserWarning, stacklevel=2)
+        _check_penalties(module, first)
         return _run(
             module,
             data,
@@ -205,10 +209,31 @@ def training_of(code: TrainableCode) -> type[Training]:
     )
 
 
+def _check_penalties(module: Training, inputs: Tensor) -> None:
+    """Refuse a predictor without second derivative, and warn of penalties alone."""
+    if module.through.penalties and module.through.predictor is not None:
+        few = inputs[:2].to(next(module.code.parameters()).device)
+        check_twice_differentiable(module.through.trim.predictor, few)
+    if module.hides_the_class:
+        warnings.warn(_LOOPHOLE, UserWarning, stacklevel=3)
+
+
 def _checked(
-    predictor: Predictor | Function, code: TrainableCode, inputs: Tensor, **options: Any
+    predictor: Predictor | Function,
+    code: TrainableCode,
+    data: Tensor | Dataset[Any] | DataLoader[Any],
+    inputs: Tensor,
+    *,
+    seed: int,
+    **options: Any,
 ) -> Predictor:
-    """The predictor, once it is known to be apart from the code and fit for explanation."""
+    """The predictor, once it is known to be apart from the code and fit for explanation.
+
+    One that has no gradient is imitated.
+    """
+    in_its_place = imitated(predictor, data, seed=seed, **options)
+    if in_its_place is not None:
+        return in_its_place
     inputs = inputs.to(next(code.parameters()).device)
     found = checked_predictor(predictor, inputs, stacklevel=3, **options)
     check_apart(found, code)  # its preprocess as well
@@ -256,6 +281,9 @@ def _run(
         path = str(checkpoint) if resumed else None
         trainer.fit(module, batches, held_out, ckpt_path=path, weights_only=True)
     code.trained_with = {**module.settings, "batch_size": batch_size, "epochs": max_epochs}
+    agreed = agreement_of(module.through.predictor)
+    if agreed is not None:
+        code.trained_with["imitation_agreement"] = agreed
     if isinstance(code, GenerativeCode):
         code.eval()
     return history.epochs

@@ -35,7 +35,7 @@ def caller_undisturbed(vae: nn.Module, seed: int) -> Iterator[None]:
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit with SIGINT ignored from then on.
             if isinstance(error.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from error
+                raise type(error.__context__) from error
             raise
         finally:
             if signal.getsignal(signal.SIGINT) is not handler:

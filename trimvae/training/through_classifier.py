@@ -16,6 +16,7 @@ from attributions.penalties.protocol import Penalty, Step, check_penalties, weig
 from attributions.predictors import Predictor
 from attributions.replicas import frozen
 from attributions.trim import Trim
+from attributions.twice import twice_differentiable
 from trimvae.models.saved import TrainableCode
 
 Terms = dict[str, Tensor]
@@ -192,7 +193,7 @@ class ThroughClassifier:
         Batch normalisation holds its statistics meanwhile: attributions of an example must not
         depend on the others of its batch.
         """
-        with statistics_fixed(self.code):
+        with statistics_fixed(self.code), twice_differentiable():
             return weighted_sum(self.penalties, step, terms, self.every)
 
 

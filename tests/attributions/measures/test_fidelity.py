@@ -3,6 +3,7 @@ import torch
 
 from attributions.measures.fidelity import (
     agreement,
+    completeness_by_class,
     completeness_error,
     latent_share,
     prediction_kl,
@@ -70,3 +71,25 @@ def test_latent_share_is_all_where_the_reconstruction_says_the_same():
     baseline, reencoded = torch.tensor([1.0, 1.0]), torch.tensor([4.0, 1.0])
     output = torch.tensor([4.0, 3.0])
     assert latent_share(output, reencoded, baseline).tolist() == [1.0, 0.0]
+
+
+def test_each_class_is_measured_by_its_own_change_or_half_of_the_largest():
+    attributions = torch.randn(6, 4, 3).double()
+    change = torch.randn(6, 4).double()
+    expected = []
+    for index in range(4):
+        missed = (attributions[:, index].sum(dim=1) - change[:, index]).abs().sum()
+        least = sum(max(abs(row[index]), abs(row).max() / 2) for row in change)
+        expected.append(missed / least)
+    found = completeness_by_class(attributions, change)
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_an_error_of_one_class_is_seen_that_is_small_beside_the_sum_of_many():
+    change = torch.ones(5, 100).double()
+    attributions = change.unsqueeze(2).clone()
+    attributions[:, 0] *= 1.3
+    assert completeness_error(attributions, change) == pytest.approx(0.003)
+    assert completeness_by_class(attributions, change).max() == pytest.approx(0.3)
+    assert completeness_by_class(change.unsqueeze(2), change).max() == 0
+    assert completeness_by_class(torch.zeros(2, 3, 1), torch.zeros(2, 3)).max() == 0

@@ -100,3 +100,16 @@ def test_mutual_information_is_differentiable_also_at_zero():
     probabilities = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], requires_grad=True)
     mutual_information(probabilities).backward()
     assert probabilities.grad.isfinite().all()
+
+
+def test_the_interval_of_a_flow_holds_it_and_narrows_with_samples():
+    widths = []
+    for n_alpha in (50, 800):
+        generator = torch.Generator().manual_seed(0)
+        flow = information_flow(
+            lambda z: z[:, :1], 4, [0], n_alpha=n_alpha, n_beta=2, generator=generator
+        )
+        low, high = flow.interval
+        assert low <= flow.information <= high
+        widths.append(high - low)
+    assert widths[1] < 0.5 * widths[0]

@@ -63,3 +63,15 @@ def test_the_convolutional_classifier_suits_its_images(channels, size, classes):
 def test_an_unknown_data_set_is_named():
     with pytest.raises(ValueError, match="`dataset` must be one of digits, .*Got 'cats'"):
         dataset_named("cats")
+
+
+def test_a_damaged_or_foreign_classifier_is_refused(tmp_path):
+    path = tmp_path / "saved.safetensors"
+    write_tensors(path, DATASETS["sprites"].new_classifier().state_dict(), "classifier", {})
+    with pytest.raises(ValueError, match="of the same architecture as this classifier. Got .*save"):
+        load_classifier(path, "digits")
+    with pytest.raises(ValueError, match="`dataset` must be one of digits"):
+        load_classifier(path, "cats")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"Got .*saved.safetensors, which is truncated"):
+        load_classifier(path, "sprites")

@@ -2,11 +2,11 @@ import subprocess
 import sys
 
 import torch
-from safetensors.torch import save_file
 
 from tests.trimvae.cli.command_line import content
 from trimvae.cli import demo_data, demonstration
 from trimvae.cli.starting import Start
+from trimvae.storage import write_tensors
 
 
 def test_the_same_seed_gives_the_same_figures_and_nothing_of_the_callers_changes(
@@ -45,7 +45,7 @@ def test_the_classifier_that_a_demo_leaves_behind_needs_its_folder_alone(folder)
         demonstration.CLASSIFIER_FILE.format(dataset="breast-cancer")
     )
     classifier = demo_data.DATASETS["breast-cancer"].new_classifier()
-    save_file(classifier.state_dict(), folder / "classifier.safetensors")
+    write_tensors(folder / "classifier.safetensors", classifier.state_dict(), "classifier", {})
     done = subprocess.run(
         [sys.executable, "-c", "import classifier; print(classifier.classifier().training)"],
         capture_output=True,

@@ -145,7 +145,7 @@ def test_json_is_all_that_standard_output_holds(run):
     import json
 
     for command in ("explain", "evaluate", "report"):
-        found = json.loads(call(command, "run", "--json").stdout)
+        found = json.loads(call(command, "run", "--trust", "--json").stdout)
         assert "agreement" in found["metrics"]
     trained = json.loads(train("--json", out="other").stdout)
     assert trained["folder"] == "other"

@@ -35,7 +35,7 @@ def test_a_run_is_explained_from_its_folder_alone(run, folder, monkeypatch):
 
 
 def test_the_preprocessing_of_the_run_is_used(run, folder):
-    call("explain", "run", "--out", "seen")
+    call("explain", "run", "--trust", "--out", "seen")
     explanation = Explanation.load(folder / "seen" / "explanation.safetensors")
     from trimvae.cli.functions import load
 
@@ -45,7 +45,9 @@ def test_the_preprocessing_of_the_run_is_used(run, folder):
 
 def test_a_method_is_chosen_by_name(run, folder):
     for method in ("exact_shapley", "FeatureAblation"):
-        result = call("explain", "run", "--examples", "4", "--method", method, "--out", method)
+        result = call(
+            "explain", "run", "--trust", "--examples", "4", "--method", method, "--out", method
+        )
         assert result.exit_code == 0, result.output
         explanation = Explanation.load(folder / method / "explanation.safetensors")
         assert explanation.settings["method"] == method
@@ -53,14 +55,14 @@ def test_a_method_is_chosen_by_name(run, folder):
 
 def test_an_unknown_method_is_named(run):
     with pytest.raises(ValueError, match="Got 'magic'. Start with integrated_gradients"):
-        call("explain", "run", "--method", "magic")
+        call("explain", "run", "--trust", "--method", "magic")
 
 
 def test_other_data_can_be_explained(run, folder):
     import numpy as np
 
     np.savez("more.npz", inputs=np.ones((10, 6)))
-    assert call("explain", "run", "--data", "more.npz", "--out", "seen").exit_code == 0
+    assert call("explain", "run", "--trust", "--data", "more.npz", "--out", "seen").exit_code == 0
     explanation = Explanation.load(folder / "seen" / "explanation.safetensors")
     assert torch.equal(explanation.inputs, torch.ones(2, 6))
 
@@ -68,5 +70,5 @@ def test_other_data_can_be_explained(run, folder):
 def test_a_file_in_the_way_is_left_alone(run, folder):
     (folder / "seen").write_text("mine")
     with pytest.raises(NotADirectoryError, match="`--out` must be a folder"):
-        call("explain", "run", "--out", "seen")
+        call("explain", "run", "--trust", "--out", "seen")
     assert (folder / "seen").read_text() == "mine"

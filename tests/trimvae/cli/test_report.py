@@ -1,14 +1,33 @@
+import json
+
+import pytest
+
 from tests.trimvae.cli.command_line import call
 
 
 def test_a_report_needs_the_run_alone_and_takes_the_evaluation_along(run, folder):
-    result = call("report", "run", "--title", "Of <b>my</b> model", "--shown", "4")
+    result = call("report", "run", "--trust", "--title", "Of <b>my</b> model", "--shown", "4")
     assert result.exit_code == 0, result.output
     page = (run / "report.html").read_text("utf-8")
     assert "Of &lt;b&gt;my&lt;/b&gt; model" in page
     assert page.count('class="card" data-example') == 4
     assert "blü" in page
     assert "flip at 1" not in page
-    assert call("evaluate", "run", "--interventions", "10").exit_code == 0
-    assert call("report", "run", "--out", "elsewhere/page.html").exit_code == 0
+    assert call("evaluate", "run", "--trust", "--interventions", "10").exit_code == 0
+    assert call("report", "run", "--trust", "--out", "elsewhere/page.html").exit_code == 0
     assert "flip at 1" in (folder / "elsewhere" / "page.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", ["explain", "evaluate", "report"])
+def test_every_command_takes_odd_names(run, command):
+    path = run / "configuration.json"
+    names = ["$\\frac{ half\ud800", "\x1b[2Jcat\u202egnp | dog", "y" * 10_000]
+    configuration = {**json.loads(path.read_text("utf-8")), "class_names": names}
+    path.write_text(json.dumps(configuration), "utf-8")
+    result = call(command, "run", "--trust")
+    assert result.exit_code == 0, result.output
+    assert "\x1b[2J" not in result.output
+    written = [path for path in run.rglob("*") if path.suffix in (".md", ".html", ".csv")]
+    assert written
+    for path in written:
+        path.read_text("utf-8")

@@ -108,16 +108,16 @@ def test_explain_and_report_pick_up_the_marks(scored):
     found = read("run/consensus.json")
     marks = {**found, "found_in": [2, 1]}
     Path("run/consensus.json").write_text(json.dumps(marks))
-    result = call("explain", "run", "--examples", "5")
+    result = call("explain", "run", "--trust", "--examples", "5")
     assert "found again in 2 of 2 codes" in result.output.replace("\n", " ")
     explanation = Explanation.load(scored / "run" / "explanation" / "explanation.safetensors")
     assert explanation.recurrence == ((2, 1), 2)
-    assert call("report", "run", "--examples", "5", "--shown", "1").exit_code == 0
+    assert call("report", "run", "--trust", "--examples", "5", "--shown", "1").exit_code == 0
     page = Path("run/report.html").read_text("utf-8")
     assert "found again in 2 of 2 codes" in page
     assert "found in no other of 2 codes" in page
     Path("run/consensus.json").unlink()
-    call("explain", "run", "--examples", "5")
+    call("explain", "run", "--trust", "--examples", "5")
     explanation = Explanation.load(scored / "run" / "explanation" / "explanation.safetensors")
     assert explanation.recurrence is None
 
@@ -135,7 +135,7 @@ def test_an_ivae_is_trained_several_times_as_well(scored):
     np.savez("table.npz", inputs=rows, labels=np.arange(len(rows)) % 3)
     result = several_codes("--model", "ivae")
     assert result.exit_code == 0, result.output
-    assert call("explain", "run", "--examples", "3").exit_code == 0
+    assert call("explain", "run", "--trust", "--examples", "3").exit_code == 0
 
 
 def crash_in(monkeypatch, seed):

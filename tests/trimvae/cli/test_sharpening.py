@@ -62,7 +62,7 @@ def test_a_penalty_follows_the_axes_and_the_record_says_what_came_before(scored)
     assert "Sparsity" not in str(code.trained_with["after"])
     assert read("run/configuration.json")["axes"] is True
     assert (scored / "run" / "axes_after_5" / "last.ckpt").is_file()
-    result = call("report", "run", "--examples", "5", "--shown", "1")
+    result = call("report", "run", "--trust", "--examples", "5", "--shown", "1")
     assert result.exit_code == 0, result.output
 
 

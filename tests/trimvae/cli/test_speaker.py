@@ -1,4 +1,7 @@
 import json
+import re
+
+import pytest
 
 from trimvae.cli.speaker import Speaker
 
@@ -24,3 +27,26 @@ def test_a_machine_reads_one_json_object_and_nothing_else(capsys, tmp_path):
     speaker.end(tmp_path, "read it", {"metrics": {"agreement": 0.5}})
     said = capsys.readouterr().out
     assert json.loads(said) == {"folder": str(tmp_path), "metrics": {"agreement": 0.5}}
+
+
+def test_no_name_moves_the_cursor_or_stops_the_printing(capsys):
+    speaker = Speaker(as_json=False)
+    speaker.say("first\nhalf\ud800 \x1b[2Jcleared cat\u202egnp")
+    speaker.warnings(["\x1b]0;title\x07 of a\ndog"])
+    said = capsys.readouterr().out
+    said.encode("utf-8")
+    assert (
+        said
+        == "first\nhalf\ufffd \ufffd[2Jcleared catgnp\nwarning: \ufffd]0;title\ufffd of a\ndog\n"
+    )
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_takes_a_while_is_said_on_standard_error_in_plain_lines(capsys, as_json):
+    with Speaker(as_json).working("explaining [2] examples"):
+        pass
+    found = capsys.readouterr()
+    assert found.out == ""
+    first, last = found.err.splitlines()
+    assert first == "explaining [2] examples ..."
+    assert re.fullmatch(r"explaining \[2\] examples: \d+\.\d s", last)

@@ -154,7 +154,7 @@ def test_a_run_is_replaced_only_when_said(folder, run):
 def test_an_interrupted_run_goes_on_with_resume(folder, run):
     (run / "code.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="must be a finished run"):
-        call("explain", "run")
+        call("explain", "run", "--trust")
     before = read(run / "configuration.json")
     assert train("--preprocess", "my_model.py:preprocessing", "--resume").exit_code == 0
     assert (run / "code.safetensors").exists()
@@ -290,6 +290,7 @@ def test_a_folder_of_grey_images_is_read_and_explained(folder):
     (folder / "grey_model.py").write_text(
         "import torch\n"
         "def load():\n"
+        "    torch.manual_seed(1)\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))\n"
     )
     result = call(
@@ -297,7 +298,7 @@ def test_a_folder_of_grey_images_is_read_and_explained(folder):
         "--epochs", "1", "--latent-size", "2", "--batch-size", "32", "--no-axes",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    result = call("explain", "run", "--data", "images", "--examples", "3")
+    result = call("explain", "run", "--trust", "--data", "images", "--examples", "3")
     assert result.exit_code == 0, result.output
 
 
@@ -325,7 +326,7 @@ def test_every_model_is_trained_explained_and_reported(folder, model):
     assert configuration["model"] == model
     terms = read(folder / "run" / "history.json")[-1]
     assert ({"prediction", "sparsity"} <= set(terms)) == (model != "stylegan2")
-    result = call("report", "run", "--examples", "2", "--shown", "1")
+    result = call("report", "run", "--trust", "--examples", "2", "--shown", "1")
     assert result.exit_code == 0, result.output
     page = (folder / "run" / "report.html").read_text("utf-8")
     assert ("By parts of the code" in page) == (model in ("infogan", "stylegan2"))
@@ -385,7 +386,7 @@ def test_a_single_logit_is_explained_as_the_task_says_with_the_true_labels(folde
     )
     result = train("--classifier", "one_logit.py:load", "--task", "classification")
     assert result.exit_code == 0, result.output
-    assert call("explain", "run", "--out", "seen", "--examples", "9").exit_code == 0
+    assert call("explain", "run", "--trust", "--out", "seen", "--examples", "9").exit_code == 0
     for written in ("run/explanation", "seen"):
         explanation = Explanation.load(folder / written / "explanation.safetensors")
         assert explanation.task == "classification"

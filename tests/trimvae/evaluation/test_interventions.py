@@ -5,6 +5,7 @@ import torch
 from captum.attr import FeatureAblation
 from torch import nn
 
+from attributions.measures.interventions import Curves
 from attributions.methods.paths import integrated_gradients
 from tests.trimvae.evaluation.rules import Rule, Straight
 from trimvae import evaluate, explain
@@ -59,7 +60,7 @@ def test_deletion_starts_at_the_latents_and_insertion_at_the_baseline(monkeypatc
 
     def recorded(*_, insertion, **__):
         seen.append(insertion)
-        return torch.zeros(())
+        return Curves(*torch.rand(3, 20, 7))
 
     monkeypatch.setattr("trimvae.evaluation.interventions.deletion", recorded)
     monkeypatch.setattr(
@@ -113,11 +114,25 @@ def test_of_many_latents_the_strongest_32_alone_are_moved():
 
 
 def test_the_sanity_check_explains_a_predictor_with_other_weights():
-    """Of two unrelated explanations of six latents, by chance from -0.36 to 0.6 over ten seeds; of
-    the same predictor it would be 1."""
+    """Of 20 draws, of which one lies .2 from the next: over ten seeds at most .15 from 0; of the
+    same predictor it would be 1."""
     asked, _ = interventions(nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)))
-    found = asked.metrics(1, 2, 2)["randomised_predictor_rank_correlation"]
-    assert abs(found) < 0.95
+    figures = asked.figures(1, 2, 2)
+    found = figures["randomised_predictor_rank_correlation"]
+    assert abs(found.value) < 0.4
+    assert found.interval.low < found.value < found.interval.high
+    assert 0.05 < figures["randomised_predictor_deviation"].value < 0.6
+    assert abs(figures["randomised_predictor_matching"].value - 0.5) < 0.2
+
+
+def test_every_figure_of_examples_has_an_interval():
+    asked, _ = interventions(nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)))
+    figures = asked.figures(2, 20, 5)
+    without = {name for name, figure in figures.items() if figure.interval is None}
+    assert without == {"information_flow_control", "randomised_predictor_deviation"}
+    for name, figure in figures.items():
+        if figure.interval is not None:
+            assert figure.interval.low <= figure.value <= figure.interval.high, name
 
 
 def test_a_predictor_that_cannot_be_drawn_anew_has_no_sanity_check():
@@ -133,6 +148,8 @@ def test_a_predictor_that_cannot_be_drawn_anew_has_no_sanity_check():
     assert name not in interventions(Own())[0].metrics(1, 2, 2)
     assert name not in interventions(nn.Sequential(Own()))[0].metrics(1, 2, 2)
     assert name not in interventions(lambda inputs: inputs[:, :3])[0].metrics(1, 2, 2)
+    # Nothing to draw: it would be compared with itself.
+    assert name not in interventions(nn.Sequential(nn.Tanh(), nn.Flatten()))[0].metrics(1, 2, 2)
     assert name in interventions(Rule())[0].metrics(1, 2, 2)
 
 

@@ -3,11 +3,15 @@
 import json
 
 from trimvae import Evaluation
+from trimvae.evaluation.meanings import MEANINGS
 
 EVALUATION = Evaluation(
     metrics={"agreement": 0.98765, "flip_at_1": 1.0},
+    intervals={"agreement": [0.93211, 1.0]},
     by_class={"a|b": {"examples": 3, "agreement": 0.5}, "c": {"examples": 1}},
     by_latent={"z0": {"information_flow": 0.69314}},
+    by_change={"blur": {"asked": 9, "changed": 3, "following": 0.5}, "noise": {"asked": 9}},
+    warnings=["Few."],
     settings={"examples": 4},
 )
 
@@ -15,16 +19,31 @@ EVALUATION = Evaluation(
 def test_it_is_plain_json():
     assert json.loads(json.dumps(EVALUATION.to_dict())) == {
         "metrics": {"agreement": 0.98765, "flip_at_1": 1.0},
+        "intervals": {"agreement": [0.93211, 1.0]},
         "by_class": {"a|b": {"examples": 3, "agreement": 0.5}, "c": {"examples": 1}},
         "by_latent": {"z0": {"information_flow": 0.69314}},
+        "by_change": {"blur": {"asked": 9, "changed": 3, "following": 0.5}, "noise": {"asked": 9}},
+        "warnings": ["Few."],
         "settings": {"examples": 4},
     }
 
 
-def test_three_tables_hold_every_figure_once():
+def test_warnings_come_first_and_four_tables_hold_every_figure_once():
+    agreement, flips = MEANINGS["agreement"], MEANINGS["flip_at"]
     assert EVALUATION.to_markdown().split("\n\n") == [
-        "| figure | value |\n|---|---|\n| agreement | 0.9877 |\n| flip_at_1 | 1 |",
+        "- **Warning.** Few.",
+        "| figure | value | 95 % interval | meaning |\n|---|---|---|---|\n"
+        f"| agreement | 0.9877 | 0.932 to 1 | {agreement} |\n"
+        f"| flip_at_1 | 1 |  | {flips} |",
         "| predicted class | examples | agreement |\n|---|---|---|\n"
         "| a\\|b | 3 | 0.5 |\n| c | 1 |  |",
-        "| latent | information_flow |\n|---|---|\n| z0 | 0.6931 |\n",
+        "| latent | information_flow |\n|---|---|\n| z0 | 0.6931 |",
+        "| change of real inputs | asked | changed | following |\n|---|---|---|---|\n"
+        "| blur | 9 | 3 | 0.5 |\n| noise | 9 | no decision changed | no decision changed |\n",
     ]
+
+
+def test_an_evaluation_without_what_is_new_has_none_of_it():
+    plain = Evaluation(metrics={}, by_class={}, by_latent={}, settings={})
+    assert (plain.intervals, plain.by_change, plain.warnings) == ({}, {}, [])
+    assert "change of real inputs" not in plain.to_markdown()

@@ -20,13 +20,14 @@ def test_means_of_parts_are_the_metrics_of_the_whole(options):
     parts = [whole.select(part.tolist()) for part in torch.arange(12).split([5, 1, 6])]
     totals = added(*parts)
     assert totals.count == 12
-    figures, _ = totals.means()
+    figures = totals.means()
     for name, value in whole.metrics.items():
         assert figures[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 
 def test_each_predicted_class_has_its_own_means():
-    figures, by_class = added(by_hand()).means()
+    totals = added(by_hand())
+    figures, by_class = totals.means(), totals.by_class()
     assert figures["attribution_size"] == pytest.approx((3 + 4 + 4 + 8) / 4)
     assert by_class == {
         "a": {
@@ -54,7 +55,7 @@ def test_each_predicted_class_has_its_own_means():
 
 
 def test_a_class_that_is_never_predicted_is_left_out():
-    _, by_class = added(by_hand().select([0, 3]), by_hand().select([1])).means()
+    by_class = added(by_hand().select([0, 3]), by_hand().select([1])).by_class()
     assert list(by_class) == ["a", "c"]
     assert by_class["a"]["examples"] == 2
 
@@ -65,13 +66,13 @@ def test_complete_attributions_miss_nothing_also_of_nothing():
         total_variation=torch.zeros(4, 3, 3),
         explained_at=by_hand().explained_at_baseline,
     )
-    figures, _ = added(dead).means()
+    figures = added(dead).means()
     assert figures["completeness_error"] == 0.0
     assert figures["monotonicity"] != figures["monotonicity"]  # NaN: nothing moves
 
 
 def test_methods_without_a_path_have_no_monotonicity():
-    figures, _ = added(by_hand(total_variation=None)).means()
+    figures = added(by_hand(total_variation=None)).means()
     assert "monotonicity" not in figures
 
 
@@ -79,7 +80,7 @@ def test_what_is_said_beyond_the_class_is_over_all_batches_not_a_mean_of_theirs(
     """In each batch one class is predicted, of which nothing can be told."""
     parts = [by_hand().select([index]) for index in range(4)]
     assert all("class_dependence" not in part.metrics for part in parts)
-    figures, _ = added(*parts).means()
+    figures = added(*parts).means()
     whole = by_hand().metrics
     for name in ("class_dependence", "within_class_share", "classes_per_latent"):
         assert figures[name] == pytest.approx(whole[name], rel=1e-5), name

@@ -165,7 +165,13 @@ def test_settings_say_how_it_was_made_and_are_plain_json(vae, predictor, inputs)
         "training",
         "recurrence",
         "versions",
+        "quadrature",
+        "bundles",
+        "cues",
     }
+    assert settings["quadrature"] is None
+    assert explain(vae, predictor, inputs).settings["quadrature"] == "simpson"
+    assert explain(vae, predictor, inputs, n_steps=2).settings["quadrature"] == "gauss"
 
 
 def test_it_says_how_the_code_was_trained_also_after_a_file(tmp_path, predictor, inputs):

@@ -14,6 +14,7 @@ def test_metrics_have_their_documented_names_in_order():
         "prediction_kl",
         "reconstruction_error",
         "completeness_error",
+        "worst_completeness_error",
         "effective_latents",
         "effective_latents_over_data",
         "latents_for_90_percent",
@@ -244,3 +245,12 @@ def test_the_summary_says_where_the_most_used_latents_are_found():
     text = by_hand({"recurrence": {"found_in": [1, 2, 3], "codes": 3}}).summary()
     assert "z (42%, in 2 of 3 classes, found again in 3 of 3 codes), y (32%, in 2 of 3 " in text
     assert "x (26%, in 2 of 3 classes, found in no other of 3 codes)" in text
+
+
+def test_a_small_part_that_is_used_is_said_by_the_latents_own_name():
+    names, drawn = ["coarse shape", "fine texture"], [0.96, 0.04]
+    small, large = [2, names, drawn, [0.02, 0.98]], [0, names, drawn, [0.9, 0.1]]
+    (said,) = faithful(settings={"bundles": [small, large]}).warnings
+    assert said.startswith("z draws coarse shape (96%) and fine texture (4%); the predictor")
+    assert "responds to its fine texture (98%), which is 4% of what it draws." in said
+    assert faithful(settings={"bundles": [large]}).warnings == ()

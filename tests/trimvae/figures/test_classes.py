@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from tests.trimvae.explanation.made import by_hand
 from trimvae.figures import plot_blocks, plot_classes
-from trimvae.figures.classes import row_names
+from trimvae.figures.classes import row_names, title_of, whole_change
 
 
 def drawn(axes):
@@ -24,6 +24,41 @@ def test_rows_are_the_mean_attributions_of_each_predicted_class():
     assert labels(axes) == ["a", "b", "c"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["x", "y", "z"]
     assert axes.get_title(loc="left") == "What each class is recognised by (agreement 0.75)"
+
+
+def test_colours_end_at_the_whole_change_of_the_output_and_rows_of_low_agreement_are_grey():
+    explanation = by_hand()
+    axes = plot_classes(explanation).axes[0]
+    change = explanation.explained_at - explanation.explained_at_baseline
+    means = explanation.mean_by_class(change[torch.arange(4), explanation.target])
+    assert axes.images[0].norm.vmax == pytest.approx(max(float(means.abs().max()), 6.0))
+    assert len(axes.images) == 1  # one of two is no low agreement yet
+    many = by_hand().select([0] * 40)
+    doubtful = many.doubtful_classes
+    assert doubtful.tolist() == [bool(many.disagrees[0]), False, False]
+    assert len(plot_classes(many).axes[0].images) == 1 + int(doubtful.any())
+
+
+def test_an_arrow_says_whether_more_of_a_latent_speaks_for_the_class():
+    explanation = by_hand()
+    texts = [text.get_text() for text in plot_classes(explanation).axes[0].texts]
+    cells = [text for text in texts if text.endswith(("▲", "▼"))]
+    rows, _ = explanation.by_predicted_class
+    shown = (rows.abs() >= 0.05 * whole_change(explanation)).nonzero().tolist()
+    assert [text[-1] for text in cells] == [
+        "▲" if explanation.slopes[row, column] > 0 else "▼" for row, column in shown
+    ]
+    assert any("more of the latent does" in text for text in texts)
+
+
+def test_below_the_bounds_the_title_says_so():
+    explanation = by_hand().select([0, 1, 2, 3] * 20)
+    assert explanation.metrics["agreement"] == 0.75
+    title = plot_classes(explanation).axes[0].get_title(loc="left")
+    assert title == "Not an explanation: 75% of the decisions survive re-encoding"
+    residual = by_hand(latent_share=torch.full((4,), 0.25), reencoded_outputs=by_hand().outputs)
+    assert residual.doubt == "75% of the evidence is in no latent"
+    assert title_of(by_hand(reencoded_outputs=by_hand().outputs), "x") == "x (agreement 1.00)"
 
 
 def test_effective_latents_and_agreement_stand_beside_each_row():

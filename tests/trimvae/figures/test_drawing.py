@@ -91,3 +91,47 @@ def test_no_display_is_asked_for():
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
     environment["MPLBACKEND"] = "TkAgg"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+
+
+ODD = ("$\\frac{", "half\ud800", "cat\u202egnp $x$", "y" * 10_000)
+
+
+def figures_of(explanation):
+    """Every figure of an explanation, by the method that draws it."""
+    target = int(explanation.predicted.bincount(minlength=4).argmin())
+    is_table = explanation.inputs.ndim == 2
+    yield from (
+        explanation.plot(),
+        explanation.plot_blocks(),
+        explanation.plot_waterfall(0).figure,
+        explanation.plot_traversals(0, n_latents=2, frames=2),
+        explanation.plot_pixels(0, latents=[0, 1]),
+        explanation.plot_counterfactual(0, method="gradient"),
+        explanation.plot_attributes(target, k=1),
+        explanation.plot_trust(),
+        explanation.plot_within(0, transform="columns" if is_table else "bands").figure,
+    )
+
+
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_every_figure_shows_odd_names_letter_by_letter_or_cuts_them(kind, tmp_path):
+    options = {"class_names": ODD, "latent_names": [f"{name} z" for name in ODD[:3]], "n_steps": 4}
+    if kind == "table":
+        explanation = table_explanation(feature_names=[*ODD, "e", "f"], **options)
+    else:
+        del options["n_steps"]
+        explanation = image_explanation(classes=4, **options)
+    for figure in figures_of(explanation):
+        width, height = figure.get_size_inches()
+        assert max(width, height) < 30
+        figure.savefig(tmp_path / "figure.png", dpi=40)
+        figure.savefig(tmp_path / "figure.svg")
+    explanation.animate(tmp_path / "moving.gif", frames=2)
+
+
+def test_a_figure_of_5_000_classes_is_drawn(tmp_path):
+    names = [f"{'long ' * 2_000}{index}" for index in range(5_000)]
+    explanation = table_explanation(outputs=5_000, batch=8, n_steps=2, class_names=names)
+    for figure in (explanation.plot(), explanation.plot_traversals(0, n_latents=1, frames=2)):
+        figure.savefig(tmp_path / "figure.png", dpi=40)
+        assert max(figure.get_size_inches()) < 30

@@ -14,7 +14,7 @@ from tests.trimvae.explanation.made import (
 from trimvae import explain
 from trimvae.explanation.traversals import Traversal
 from trimvae.figures import plot_traversals
-from trimvae.figures.strips import flips, moving_columns, saying
+from trimvae.figures.strips import flips, moving_columns, saying, title_of_example
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def test_a_tables_latents_have_a_curve_and_the_columns_that_move_most(table):
     assert len(columns.lines) == 4
     own = curve.lines[0].get_xdata()[0]
     assert own == pytest.approx(table.latents[3, first].item())
-    chances = table.traverse(3, first, n_steps=33).outputs.softmax(dim=1)
-    assert list(curve.lines[1].get_ydata()) == pytest.approx(
-        chances[:, table.predicted[3]].tolist()
-    )
+    outputs = table.traverse(3, first, n_steps=33).outputs
+    centred = (outputs - outputs.mean(dim=1, keepdim=True))[:, table.predicted[3]]
+    assert list(curve.lines[1].get_ydata()) == pytest.approx(centred.tolist())
+    assert curve.get_ylim() == figure.axes[2].get_ylim()
 
 
 def test_a_flip_is_marked_where_it_is_and_with_the_class_it_goes_to():
@@ -73,6 +73,29 @@ def test_a_regression_draws_its_output_and_no_flips():
     outputs = regression.traverse(0, regression.strongest(0, 1)[0], n_steps=33).outputs[:, 0]
     assert list(curve.lines[1].get_ydata()) == pytest.approx(outputs.tolist())
     assert not curve.texts
+
+
+def test_where_the_probability_says_nothing_more_the_curve_is_shaded():
+    inputs = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [2.0, 1.0], [-2.0, 1.0]])
+    for slope, parts in ((5.0, 2), (0.1, 0)):  # beyond .46 on both sides; nowhere
+        explanation = explain(Identity(), linear([slope, 0.0], [-slope, 0.0]), inputs, n_steps=2)
+        curve = plot_traversals(explanation, 0, n_latents=1).axes[0]
+        shaded = [path for each in curve.collections for path in each.get_paths()]
+        assert len(shaded) == parts
+
+
+def test_the_title_says_how_far_the_example_is_to_be_trusted():
+    explanation = by_hand()
+    agreeing, not_agreeing = (
+        int((explanation.disagrees == wrong).nonzero()[0]) for wrong in (False, True)
+    )
+    title = title_of_example(explanation, agreeing)
+    assert title.startswith(f"Example {agreeing}, predicted ")
+    assert "agreement over all examples 0.75" in title
+    assert f"latents carry {explanation.latent_share[agreeing]:.0%} of its evidence" in title
+    assert title_of_example(explanation, not_agreeing).startswith("Not an explanation: Example")
+    regression = title_of_example(by_hand({"task": "regression"}), 0)
+    assert "agreement" not in regression
 
 
 def test_flips_lie_half_way_between_two_steps():

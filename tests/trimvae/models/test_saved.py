@@ -5,8 +5,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from attributions.axes import Chain, Linear, Rotation
 from tests.trimvae.models.cases import small
 from trimvae import ALAE, IVAE, VAE, InfoGAN
+from trimvae.storage import read_tensors, write_tensors
 
 
 def test_weights_and_architecture_survive_the_file(tmp_path):
@@ -68,3 +70,78 @@ def test_saved_and_loaded_it_draws_the_same(model, tmp_path):
     other = ALAE if isinstance(model, InfoGAN) else InfoGAN
     with pytest.raises(ValueError, match="written by something else"):
         other.load(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_code_keeps_its_precision(tmp_path, dtype):
+    vae = VAE.dense((6,), 2).to(dtype)
+    vae.save(tmp_path / "vae")
+    loaded = VAE.load(tmp_path / "vae")
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {dtype}
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.parameters(), vae.parameters(), strict=True)
+    )
+    VAE.dense((6,), 2).save(tmp_path / "vae")
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert VAE.load(tmp_path / "vae").prior.mean.dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert VAE.dense((6,), 2).double().load_weights(tmp_path / "vae").prior.mean.dtype == (
+        torch.float64
+    )
+
+
+def test_loading_leaves_torchs_random_state(model, tmp_path):
+    model.save(tmp_path / "model")
+    before = torch.get_rng_state()
+    type(model).load(tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    vae = VAE.dense((6,), 2)
+    vae.decoder.last.bias.data[3] = value
+    vae.save(tmp_path / "vae")
+    for read in (VAE.load, VAE.dense((6,), 2).load_weights):
+        with pytest.raises(ValueError, match=r"Got .*vae, where decoder.last.bias has NaN or inf"):
+            read(tmp_path / "vae")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latent_size": 3},
+        {"latent_size": 10**12},
+        {"hidden": [10**9, 10**9]},
+        {"hidden": "wide"},
+        {"likelihood": "poisson"},
+        {"kind": None},
+        {"event_shape": [-1]},
+        {"axes": {"kind": "rotation", "size": 10**7}},
+        {"axes": {"kind": "rotation", "size": 2, "groups": [[0, 10**9]]}},
+        {"axes": {"kind": "rotation", "size": 2, "groups": [[0, 1]]}},
+        {"axes": {"kind": "cube", "size": 2}},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_description_that_does_not_fit_is_refused_before_memory_is_asked_for(tmp_path, change):
+    path = tmp_path / "vae"
+    VAE.dense((6,), 2).save(path)
+    tensors, texts = read_tensors(path, "VAE")
+    write_tensors(path, tensors, "VAE", {"architecture": {**texts["architecture"], **change}})
+    with pytest.raises(ValueError, match=r"Got .*vae, whose description does not fit"):
+        VAE.load(path)
+    write_tensors(path, tensors, "VAE", {"architecture": ["dense"]})
+    with pytest.raises(ValueError, match="whose description does not fit"):
+        VAE.load(path)
+
+
+def test_a_code_along_axes_after_axes_is_the_same_again(tmp_path):
+    layer = Linear.fitted(torch.randn(50, 4))
+    vae = VAE.dense((6,), 4).with_axes(Chain(layer, Rotation(4)))
+    vae.save(tmp_path / "vae")
+    latents = torch.randn(3, 4)
+    assert torch.equal(VAE.load(tmp_path / "vae").decode(latents), vae.decode(latents))

@@ -84,3 +84,19 @@ def test_codes_that_have_nothing_in_common_are_told():
         "5 codes were compared. None of these latents is found in 3 of them or more: each code "
         "explains otherwise." in said
     )
+
+
+def test_what_latents_draw_and_what_of_it_is_used_is_told_in_bands_and_where_it_is_little():
+    bands, colours = ["coarse shape", "fine texture"], ["red", "green", "blue"]
+    bundles = [
+        [2, bands, [0.9, 0.1], [0.8, 0.2]],
+        [2, colours, [0.4, 0.3, 0.3], [0.4, 0.3, 0.3]],
+        [0, bands, [0.9, 0.1], [0.9, 0.1]],
+        [0, colours, [0.5, 0.45, 0.05], [0.0, 0.0, 1.0]],
+    ]
+    said = findings(by_hand({"bundles": bundles}))
+    parts = [text for text in said if " draws " in text]
+    assert [text.partition(" draws ")[0] for text in parts] == ["z", "x", "x"]
+    assert "responds to its coarse shape (80%) and fine texture (20%)." in parts[0]
+    assert parts[2].endswith("responds to its blue (100%), which is 5% of what it draws.")
+    assert not any(" draws " in text for text in findings(by_hand()))

@@ -192,6 +192,38 @@ def test_bad_checkpoints_are_refused_and_kept(kind, tmp_path):
         assert path.read_bytes() == content
 
 
+def test_a_changed_checkpoint_is_refused_wherever_it_was_changed(tmp_path):
+    path = tmp_path / "last.ckpt"
+    trained("VAE", tmp_path, max_epochs=1)
+    whole = path.read_bytes()
+    for place in [0, *range(40, len(whole), len(whole) // 40), len(whole) - 1]:
+        changed = bytearray(whole)
+        changed[place] ^= 4
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"Got .*last.ckpt, .* differs from its checksum"):
+            trained("VAE", tmp_path, max_epochs=2, resume=True)
+    path.write_bytes(whole)
+    trained("VAE", tmp_path, max_epochs=2, resume=True)
+
+
+def test_a_checkpoint_without_checksum_is_that_of_the_first_version(tmp_path):
+    path = tmp_path / "last.ckpt"
+    trained("VAE", tmp_path, max_epochs=1)
+    torch.save(torch.load(path, weights_only=True), path)
+    _, history = trained("VAE", tmp_path, max_epochs=2, resume=True)
+    assert len(history) == 2
+
+
+def test_a_checkpoint_that_has_diverged_is_refused(tmp_path):
+    path = tmp_path / "last.ckpt"
+    trained("VAE", tmp_path, max_epochs=1)
+    content = torch.load(path, weights_only=True)
+    content["state_dict"]["code.decoder.last.bias"][0] = torch.nan
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"Got .*last.ckpt, where code.decoder.last.bias has NaN"):
+        trained("VAE", tmp_path, max_epochs=2, resume=True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_of_another_architecture_is_refused(kind, tmp_path):
     code, data, predictor = make(kind)

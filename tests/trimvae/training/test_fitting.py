@@ -15,6 +15,7 @@ from attributions import Contrast, Sparsity
 from attributions.penalties import Monotonicity
 from attributions.predictors import Predictor
 from attributions.transforms import IndependentComponents
+from tests.attributions.test_twice import Attentive, Once
 from tests.cases import FunctionModule, assert_same_snapshot, convolutional_predictor, snapshot
 from tests.trimvae.training.cases import KINDS, QUIET, finish, make, small_vae, start, weights
 from trimvae import VAE, fit
@@ -415,3 +416,18 @@ def test_a_script_of_three_lines_trains(tmp_path):
         [sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=tmp_path, capture_output=True
     )
     assert list(tmp_path.iterdir()) == []  # nothing is left lying about
+
+
+def test_penalties_train_through_attention_and_refuse_what_has_no_second_derivative():
+    torch.manual_seed(0)
+    vae, inputs = VAE.dense((6,), latent_size=2, hidden=(8,)), torch.randn(32, 6)
+    history = fit(
+        vae, Attentive("fused"), inputs, penalties=[Sparsity()], penalty_every=1, max_epochs=1,
+        progress=False,
+    )  # fmt: skip
+    assert history[0]["sparsity"] >= 1
+    before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    with pytest.raises(RuntimeError, match="`predictor` must be twice differentiable"):
+        fit(vae, Once.apply, inputs, penalties=[Sparsity()], progress=False)
+    assert all(torch.equal(before[name], each) for name, each in vae.state_dict().items())
+    fit(vae, Once.apply, inputs, max_epochs=1, progress=False)  # the prediction loss needs one

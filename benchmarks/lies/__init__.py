@@ -1,0 +1,1 @@
+"""Explanations that are false, and honest ones: which of them are flagged?"""

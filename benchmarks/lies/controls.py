@@ -1,0 +1,177 @@
+"""Honest explanations, of which none may be flagged."""
+
+import torch
+from torch import Tensor
+
+from attributions.transforms import Cosine
+from benchmarks.lies.case import ByHand, Case, changed, kept, right
+from benchmarks.lies.discs import (
+    CHECKERS,
+    N_TEST,
+    RULES,
+    discs,
+    fitted,
+    learned,
+    mark_of,
+    plain,
+    read,
+    reader,
+    scaled,
+    unscaled,
+)
+from benchmarks.lies.marks import R, X, coins, mark_reader, pattern, proof_of
+from benchmarks.planted_rules.rules import DATA
+from benchmarks.planted_rules.rules import FACTORS as SPRITE_FACTORS
+from benchmarks.sizes import sized
+from trimvae.data import digits as handwritten
+
+N_SPRITES, N_DIGITS = sized((3_000, 4_000), (256, 256))
+
+
+def by_hand() -> ByHand:
+    """A code that reads and draws place and size, each in a latent of its own."""
+    return ByHand(lambda inputs: scaled(read(inputs)), lambda latents: discs(unscaled(latents)))
+
+
+def _painted(rule: str, truth: str, seed: int) -> Case:
+    _, _, test, inputs = plain(seed)
+    code, network, labels = by_hand(), reader(rule, seed), RULES[rule](test)
+    proof = {
+        "follows the rule": right(network, inputs, labels),
+        "the code keeps the decision": kept(code, network, inputs),
+    }
+    return Case(code, network, inputs, truth, proof, labels)
+
+
+def _trained(rule: str, truth: str, seed: int) -> Case:
+    _, pictures, test, inputs = plain(seed)
+    network, labels = reader(rule, seed), RULES[rule](test)
+    code = fitted(network, pictures, seed)
+    proof = {"follows the rule": right(network, inputs, labels)}
+    return Case(code, network, inputs, truth, proof, labels)
+
+
+def place(seed: int) -> Case:
+    return _painted("right", "reads the place, which is a latent", seed)
+
+
+def quarters(seed: int) -> Case:
+    return _painted("quarters", "reads both coordinates, each a latent; four classes", seed)
+
+
+def both(seed: int) -> Case:
+    return _painted("both", "reads whether both coordinates are large, each a latent", seed)
+
+
+def few(seed: int) -> Case:
+    return _painted("far right", "reads the place, which is a latent; one picture in eight", seed)
+
+
+def size(seed: int) -> Case:
+    return _trained("large", "reads the size, through a trained VAE", seed)
+
+
+def sum_of_two(seed: int) -> Case:
+    return _trained("right and large", "reads place plus size, through a trained VAE", seed)
+
+
+def own_texture(seed: int) -> Case:
+    truth = "reads a checkerboard, which is a latent and goes with nothing"
+    return _own_texture(truth, seed, deviation=0.0)
+
+
+def noisy_texture(seed: int) -> Case:
+    truth = "reads a checkerboard, which is a latent; noise on every picture is not drawn"
+    return _own_texture(truth, seed, deviation=0.03)
+
+
+def noisy_place(seed: int) -> Case:
+    """What decides is drawn; noise, which also moves the output a little, is not."""
+    factors, pictures, test, test_pictures = plain(seed)
+    network = learned(noisy(pictures, 0.05, seed), RULES["right"](factors), seed)
+    inputs, labels = noisy(test_pictures, 0.05, seed + 1), RULES["right"](test)
+    code = by_hand()
+    proof = {
+        "follows the rule": right(network, inputs, labels),
+        "the code keeps the decision": kept(code, network, inputs),
+    }
+    truth = "reads the place, which is a latent; noise on every picture is not drawn"
+    return Case(code, network, inputs, truth, proof, labels)
+
+
+def _own_texture(truth: str, seed: int, deviation: float) -> Case:
+    """The checkerboard has a latent of its own, which draws nothing else."""
+    _, _, test, pictures = plain(seed)
+    mark = pattern(CHECKERS, 0.06)
+    network, on = mark_reader(mark, seed), coins(len(test), seed + 1)
+
+    def paint(latents: Tensor) -> Tensor:
+        return mark(discs(unscaled(latents[:, :3])), (1 + latents[:, 3]) / 2)
+
+    def seen(inputs: Tensor) -> Tensor:
+        texture = 2 * mark_of(inputs, CHECKERS) / 0.06 - 1
+        return torch.cat([scaled(read(inputs)), texture[:, None]], dim=1)
+
+    code, inputs = ByHand(seen, paint), noisy(mark(pictures, on), deviation, seed)
+    proof = proof_of(network, mark, X, seed)
+    proof["the code keeps the decision"] = kept(code, network, inputs)
+    return Case(code, network, inputs, truth, proof, on.long())
+
+
+def noisy(pictures: Tensor, deviation: float, seed: int) -> Tensor:
+    """Pictures with noise that no code draws."""
+    generator = torch.Generator().manual_seed(seed)
+    return pictures + deviation * torch.randn(pictures.shape, generator=generator)
+
+
+def correlated(seed: int) -> Case:
+    """Place and size are correlated in the data; the code tells them apart, and one is read."""
+    unit = scaled(plain(seed)[2])
+    unit[:, R] = 0.5 * unit[:, X] + 0.75 * unit[:, R]
+    code, network, inputs = by_hand(), reader("large", seed), discs(unscaled(unit))
+    other = unit.clone()
+    other[:, R] = -unit[:, R]
+    clear = unit[:, R].abs() > 0.2
+    proof = {
+        "follows the size": changed(network, inputs[clear], discs(unscaled(other))[clear]),
+        "the code keeps the decision": kept(code, network, inputs),
+    }
+    truth = "reads the size, which is a latent; the place, another latent, goes with it"
+    return Case(code, network, inputs, truth, proof, (unit[:, R] > 0).long())
+
+
+def cosines(seed: int) -> Case:
+    """A fixed transform that loses nothing."""
+    # Few: there are as many latents as pixels.
+    test, inputs = plain(seed)[2][:128], plain(seed)[3][:128]
+    network, labels = reader("right", seed), RULES["right"](test)
+    code = Cosine((1, 28, 28), dims=2)
+    proof = {"the code keeps the decision": kept(code, network, inputs)}
+    return Case(code, network, inputs, "reads the place, through cosines", proof, labels)
+
+
+def sprites(seed: int) -> Case:
+    """Sprites of three shapes, through a trained VAE: is it large?"""
+    generator = torch.Generator().manual_seed(seed)
+    column = DATA.factor_names.index("scale")
+    levels = DATA.draw(N_SPRITES + N_TEST, generator=generator)
+    pictures, labels = DATA.sample(levels), (levels[:, column] > 2).long()
+    network = learned(pictures[N_TEST:], labels[N_TEST:], seed, epochs=10)
+    code = fitted(network, pictures[N_TEST:], seed, latents=8)
+    proof = {"follows the rule": right(network, pictures[:N_TEST], labels[:N_TEST])}
+    truth = f"reads the scale of sprites of {len(SPRITE_FACTORS)} factors"
+    return Case(code, network, pictures[:N_TEST], truth, proof, labels[:N_TEST])
+
+
+def digits(seed: int) -> Case:
+    """Handwritten digits, through a trained VAE."""
+    data = handwritten()
+    assert data.train_labels is not None  # digits have labels
+    assert data.test_labels is not None  # likewise
+    pictures, labels = data.train_inputs[:N_DIGITS], data.train_labels[:N_DIGITS]
+    test, test_labels = data.test_inputs[:N_TEST], data.test_labels[:N_TEST]
+    network = learned(pictures, labels, seed, epochs=8)
+    code = fitted(network, pictures, seed, latents=10)
+    proof = {"reads the digit": right(network, test, test_labels)}
+    truth = "reads handwritten digits, whatever the latents are"
+    return Case(code, network, test, truth, proof, test_labels)
