@@ -84,4 +84,5 @@ def kind_of_warning(text: str) -> str:
     clause = re.sub(
         r"^a latent draws\b.*", "a latent draws more than the predictor responds to", clause
     )
-    return re.sub(r"\s+(,)?", r"\1 ", re.sub(r"\d[\d.,]*\s?%?", "#", clause)).strip()
+    clause = re.sub(r"\d[\d.,]*\s?%?", "#", clause)
+    return re.sub(r"\s+", " ", clause).replace(" ,", ",").strip()

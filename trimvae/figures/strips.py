@@ -200,7 +200,7 @@ def _draw_columns(axes: Any, traversal: Traversal, names: Sequence[str]) -> None
     flat, values = traversal.inputs.flatten(1).cpu().float(), traversal.values.cpu().float()
     for colour, column in zip(PALETTE, moving_columns(traversal.inputs, 4), strict=False):
         axes.plot(
-            traversal.values.cpu().float(),
+            values,
             flat[:, column],
             color=colour,
             label=short(names[column]),
