@@ -19,6 +19,10 @@ class Code(Protocol):
         ...
 
 
+AT_ONCE = 256
+"""Examples that are encoded or decoded at once where no gradient is recorded: bounds the memory."""
+
+
 class Block(NamedTuple):
     """A named slice of the flat latents: InfoGAN's category, one layer's style.
 
@@ -85,9 +89,14 @@ class Encoded(NamedTuple):
 def encode(code: Code, inputs: Tensor) -> Encoded:
     """Latents of inputs, whether the code returns a tensor or a `Normal`.
 
+    Where no gradient is recorded, many inputs are encoded in parts.
+
     Raises:
         ValueError: The code does not return one row of latents per input.
     """
+    if len(inputs) > AT_ONCE and not torch.is_grad_enabled():
+        parts = [encode(code, some) for some in inputs.split(AT_ONCE)]
+        return Encoded(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
     returned = code.encode(inputs.clone())  # an encoder may work in place
     if isinstance(returned, Normal):
         encoded = Encoded(returned.mean, returned.stddev)

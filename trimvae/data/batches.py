@@ -1,10 +1,11 @@
 """Batches in an order that depends on seed and epoch alone."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 
 def mix(*numbers: int) -> int:
@@ -14,6 +15,34 @@ def mix(*numbers: int) -> int:
         state = ((state ^ (number & 0xFFFFFFFFFFFFFFFF)) * 0xBF58476D1CE4E5B9) % 2**64
         state ^= state >> 31
     return state % 2**62
+
+
+class Numbered(NamedTuple):
+    """A batch and the numbers of its examples in the data set."""
+
+    rows: Any
+    """What the data set gives: inputs, or a tuple with the inputs first."""
+    numbers: "np.ndarray[Any, Any]"
+    """`(batch,)`; an array, since a trainer would move a tensor to its device."""
+
+
+class WithNumbers(Dataset[Any]):
+    """A data set whose examples come with their numbers."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, number: Any) -> Any:
+        return Numbered(self.data[number], np.asarray(number))
+
+    @staticmethod
+    def collate(examples: Sequence[Numbered]) -> Numbered:
+        """Join examples into a batch."""
+        rows = default_collate([example.rows for example in examples])
+        return Numbered(rows, np.stack([example.numbers for example in examples]))
 
 
 class EpochBatches(Sampler[list[int]]):

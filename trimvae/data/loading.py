@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from trimvae.data.batches import EpochBatches, Repeatable
+from trimvae.data.batches import EpochBatches, Repeatable, WithNumbers
 from trimvae.data.factors import FactorData
 
 if TYPE_CHECKING:
@@ -120,8 +120,11 @@ def loader(
     rank: int = 0,
     world: int = 1,
     argument: str = "data",
+    numbered: bool = False,
 ) -> DataLoader[Any]:
     """Batches of a tensor, array, table or Dataset; a DataLoader is returned as it is.
+
+    `numbered` gives `Numbered` batches, of data that have a length and are no DataLoader.
 
     Raises:
         TypeError: `data` is none of these.
@@ -148,8 +151,17 @@ def loader(
         world=world,
     )
     if isinstance(data, Tensor | TensorDataset | FactorData):
-        return DataLoader(_Rows(data), sampler=batches, batch_size=None)
+        rows = _Rows(data)
+        whole: Dataset[Any] = WithNumbers(rows) if numbered else rows
+        return DataLoader(whole, sampler=batches, batch_size=None, collate_fn=_as_given)
+    if numbered:
+        each = WithNumbers(data)
+        return DataLoader(each, batch_sampler=batches, collate_fn=WithNumbers.collate)
     return DataLoader(data, batch_sampler=batches)
+
+
+def _as_given(batch: Any) -> Any:
+    return batch
 
 
 def _length(data: Any) -> int | None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from attributions.checks import check_mode
-from attributions.codes import Block, Code
+from attributions.codes import AT_ONCE, Block, Code
 from attributions.predictors import Function, Predictor, as_predictor
 from attributions.replicas import frozen
 
@@ -14,7 +15,8 @@ class FrozenCode(nn.Module):
     """A replica of a code in eval mode that never sees the caller's own tensors.
 
     Encoder and decoder are given copies: one that works in place, or returns what it was given,
-    reaches neither the caller's inputs nor the tensors of an explanation.
+    reaches neither the caller's inputs nor the tensors of an explanation. Where no gradient is
+    recorded, many latents are decoded in parts.
 
     Args:
         code: Anything with `encode` and `decode`.
@@ -57,7 +59,9 @@ class FrozenCode(nn.Module):
 
     def decode(self, latents: Tensor, /) -> Tensor:
         """Latents `(batch, latents)` to inputs `(batch, *event)`."""
-        return self.code.decode(latents.clone())
+        if torch.is_grad_enabled() or len(latents) <= AT_ONCE:
+            return self.code.decode(latents.clone())
+        return torch.cat([self.code.decode(some.clone()) for some in latents.split(AT_ONCE)])
 
 
 def as_frozen(code: Code) -> FrozenCode:

@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 
 from attributions.penalties.protocol import Penalty
 from attributions.predictors import Function, Predictor
 from trimvae.data.batches import mix
+from trimvae.data.loading import inputs_of
 from trimvae.models.recipe import Schedule
 from trimvae.models.saved import TrainableCode
 from trimvae.objectives import Objective
 from trimvae.training.lightning import TermLog
 from trimvae.training.reaching import Penalised, check_penalised
+from trimvae.training.remembering import Remembered, split_numbers
 from trimvae.training.through_classifier import ThroughClassifier
 
 
@@ -93,6 +96,9 @@ class Training(L.LightningModule):
         self.take(objective)
         self.asked: dict[str, Any] = {}
         """What a checkpoint records of this training; a resumed one must be asked for the same."""
+        self.remember: Any = None
+        """Data whose outputs are asked for once, when training starts; None to ask at each step."""
+        self._remembered: Remembered | None = None
         self._log = TermLog()
         self._resumed = False
 
@@ -166,8 +172,30 @@ class Training(L.LightningModule):
                 state.pop(name, None)
             state["last_epoch"] -= 1  # `on_train_start` takes the step again
 
+    def outputs_at(self, inputs: Tensor, numbers: "np.ndarray[Any, Any] | None") -> Tensor:
+        """The predictor's logits at inputs of a training step, remembered where they can be."""
+        if self._remembered is None or numbers is None:
+            return self.through.outputs(inputs)
+        return self._remembered.at(numbers)
+
+    def _ask(self, inputs: Tensor) -> Tensor:
+        """The predictor's logits, in the precision in which batches arrive."""
+        return self.through.outputs(self.trainer.precision_plugin.convert_input(inputs))
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """At the start of an epoch, see whether the predictor still says what is remembered."""
+        rows, numbers = split_numbers(batch)
+        if batch_idx == 0 and self._remembered is not None and numbers is not None:
+            self._remembered.check(inputs_of(rows), numbers)
+
     def on_train_start(self) -> None:
-        """After a resumption, take the learning rate from the schedule anew."""
+        """Ask for the outputs to be remembered.
+
+        After a resumption, take the learning rate from the schedule anew.
+        """
+        through = self.through
+        if self.remember is not None and (through.prediction_weight or through.penalties):
+            self._remembered = Remembered(self.remember, self._ask, self.device)
         found: Any = self.lr_schedulers() if self._resumed else None
         for scheduler in found if isinstance(found, list) else [found]:
             if scheduler is not None:

@@ -33,6 +33,7 @@ from trimvae.training.lightning import (
     quiet_lightning,
 )
 from trimvae.training.reaching import Penalised
+from trimvae.training.remembering import remembers
 from trimvae.training.variational import VAETraining
 
 _LOOPHOLE = (
@@ -63,6 +64,7 @@ def fit(
     penalty_every: int | None = None,
     penalty_residual: bool = False,
     penalised: Penalised = "both",
+    cache_outputs: bool | None = None,
     seed: int = 0,
     checkpoint_dir: str | Path | None = None,
     resume: bool = False,
@@ -118,6 +120,9 @@ def fit(
         penalised: What the penalties' gradient reaches, of a VAE that is seen along axes: `"both"`
             VAE and axes, `"axes"` or `"code"` alone, or `"alternating"`, one after the other. The
             other is held for the penalties; objective and prediction loss train the VAE as ever.
+        cache_outputs: Whether the predictor is asked once about every training input, before the
+            first step, instead of in every epoch; default: where inputs cannot change (tensor,
+            array, table, `FactorData`), in one process. Say True of a Dataset that draws nothing.
         seed: Of shuffling, sampling and path points.
         checkpoint_dir: Folder for `last.ckpt`, replaced whole after every epoch.
         resume: Go on from `last.ckpt`; the result is that of an uninterrupted run. What is asked
@@ -182,6 +187,7 @@ def fit(
             penalised=penalised,
             seed=seed,
         )
+        remembers(data, cache_outputs, 1)
         shown = module.through.fingerprint(first[:1])
         module.asked = {"data": fingerprint(data), "predictor": shown}
         _check_penalties(module, first)
@@ -192,6 +198,7 @@ def fit(
             max_epochs=max_epochs,
             batch_size=batch_size,
             checkpoint=checkpoint,
+            cache_outputs=cache_outputs,
             progress=progress,
             options=trainer_options,
         )
@@ -248,6 +255,7 @@ def _run(
     max_epochs: int,
     batch_size: int,
     checkpoint: Path | None,
+    cache_outputs: bool | None,
     progress: bool,
     options: dict[str, Any],
 ) -> list[dict[str, float]]:
@@ -272,7 +280,9 @@ def _run(
         shared = functools.partial(
             loader, batch_size=module.n_batches * batch_size, rank=trainer.global_rank, world=world
         )
-        batches: Any = shared(data, seed=seed)
+        numbered = module.through.predictor is not None and remembers(data, cache_outputs, world)
+        module.remember = data if numbered else None
+        batches: Any = shared(data, seed=seed, numbered=numbered)
         if not repeatable and world == 1:
             batches = Repeatable(batches, seed)
         held_out: Any = None

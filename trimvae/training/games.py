@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -16,6 +17,7 @@ from trimvae.models.generative import GenerativeCode, Update, can_infer
 from trimvae.objectives import Objective
 from trimvae.training.base import Training
 from trimvae.training.lightning import check_finite
+from trimvae.training.remembering import split_numbers
 from trimvae.training.through_classifier import Terms, statistics_fixed
 
 _VALIDATION = -1  # in place of a step, in the seed of what validation draws
@@ -114,6 +116,7 @@ class GameTraining(Training):
 
     def training_step(self, batch: Any, batch_index: int) -> None:
         """All updates of one batch."""
+        batch, numbers = split_numbers(batch)
         inputs, step = inputs_of(batch), int(self.code.batches)
         self.code.check_inputs(inputs)
         _check_enough(self.code, inputs)
@@ -125,7 +128,7 @@ class GameTraining(Training):
             generator = self._drawing(inputs.device, step, index)
             total, terms = update.loss(inputs, generator)
             if update.explains:
-                total = total + self._explained(inputs, generator, step, terms)
+                total = total + self._explained(inputs, generator, step, terms, numbers)
             remedy = f"at batch {step}. Lower `learning_rate` or the weights."
             check_finite(total, terms, "fit", remedy)
             self._descend(optimizers[update.shares or update.name], total, parameters_of(update))
@@ -157,7 +160,12 @@ class GameTraining(Training):
         self.log_validation(terms, len(inputs))
 
     def _explained(
-        self, inputs: Tensor, generator: torch.Generator, step: int, terms: Terms
+        self,
+        inputs: Tensor,
+        generator: torch.Generator,
+        step: int,
+        terms: Terms,
+        numbers: "np.ndarray[Any, Any] | None" = None,
     ) -> Tensor:
         """Weighted prediction loss and penalties; their values go to `terms`."""
         through, total = self.through, inputs.new_zeros(())
@@ -171,7 +179,7 @@ class GameTraining(Training):
             else:
                 latents = self.code.draw(count, generator)
             if through.prediction_weight:
-                outputs, drawn = through.outputs(inputs), self.code.decode(latents)
+                outputs, drawn = self.outputs_at(inputs, numbers), self.code.decode(latents)
                 total = total + through.weighted_prediction(outputs, drawn, terms)
             if penalised:
                 inputs, latents = inputs[:count], latents[:count]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -14,6 +15,7 @@ from trimvae.training.base import Training
 from trimvae.training.lightning import check_finite
 from trimvae.training.posteriors import RecentPosteriors
 from trimvae.training.reaching import idle, only_reaching, reached_now
+from trimvae.training.remembering import split_numbers
 from trimvae.training.through_classifier import Terms
 
 # What randomness is for: each use draws from a generator of its own.
@@ -83,10 +85,12 @@ class VAETraining(Training):
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """One step: objective, prediction loss and, now and then, the penalties."""
+        batch, numbers = split_numbers(batch)
         inputs, contexts = self._inputs_of(batch)
         second = None
         if self.adversary is not None:
             inputs, contexts, second = self._second_batch(inputs, contexts)
+            numbers = None if numbers is None else numbers[: len(inputs)]
         code = self.code.unturned
         posterior, prior = code.posterior_given(inputs, contexts), code.prior_given(contexts)
         latents = self._sampled(posterior)
@@ -96,7 +100,7 @@ class VAETraining(Training):
             Pass(inputs, posterior, prior, latents, observation, size, step, second)
         )
         terms = dict(terms)
-        total = total + self._explained(inputs, latents, observation.mean, terms)
+        total = total + self._explained(inputs, latents, observation.mean, terms, numbers)
         total = total + idle(self.code.axes)
         remedy = f"at step {step}. Lower `learning_rate` or the weights."
         check_finite(total, terms, "fit", remedy)
@@ -157,14 +161,19 @@ class VAETraining(Training):
         return inputs, contexts_of(batch) if self.code.conditional else None
 
     def _explained(
-        self, inputs: Tensor, latents: Tensor, reconstructions: Tensor, terms: Terms
+        self,
+        inputs: Tensor,
+        latents: Tensor,
+        reconstructions: Tensor,
+        terms: Terms,
+        numbers: "np.ndarray[Any, Any] | None" = None,
     ) -> Tensor:
         """Weighted prediction loss and penalties at the VAE's own latents; values go to `terms`."""
         through, total = self.through, latents.new_zeros(())
         penalised = through.penalises(self.global_step)
         if not (through.prediction_weight or penalised):
             return total
-        outputs = through.outputs(inputs)
+        outputs = self.outputs_at(inputs, numbers)
         if through.prediction_weight:
             total = total + through.weighted_prediction(outputs, reconstructions, terms)
         if penalised:

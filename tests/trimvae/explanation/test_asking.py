@@ -259,3 +259,28 @@ def test_what_has_not_both_verbs_is_no_code():
         kind = type(code).__name__
         with pytest.raises(TypeError, match=f"`code` must have the methods .* Got {kind}"):
             explain(code, predictor, inputs)
+
+
+class Watched(Identity):
+    """Remembers the largest batch that it was given."""
+
+    largest = 0
+
+    def encode(self, inputs):
+        Watched.largest = max(Watched.largest, len(inputs))
+        return super().encode(inputs)
+
+    def decode(self, latents):
+        Watched.largest = max(Watched.largest, len(latents))
+        return super().decode(latents)
+
+
+def test_many_inputs_are_encoded_and_decoded_in_parts_and_explained_alike():
+    inputs = torch.randn(700, 2, generator=torch.Generator().manual_seed(0))
+    predictor = linear([1.0, -2.0], [0.5, 1.0])
+    Watched.largest = 0
+    whole = explain(Watched(), predictor, inputs)
+    assert Watched.largest <= 256
+    few = explain(Watched(), predictor, inputs[600:])
+    torch.testing.assert_close(whole.attributions[600:], few.attributions)
+    torch.testing.assert_close(whole.reconstructions, inputs)

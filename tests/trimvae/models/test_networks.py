@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch.distributions import Normal
@@ -28,3 +30,27 @@ def test_burgess_bottom_is_four_pixels_and_padding_is_only_where_needed():
 def test_activations_keep_their_variance_through_the_layers():
     decoder = VAE.convolutional((1, 64, 64), 10).decoder
     assert 0.1 < decoder(torch.randn(64, 10)).std() < 10
+
+
+def test_convolutions_keep_their_faster_order_in_memory_through_saving_and_copying(tmp_path):
+    vae = VAE.convolutional((3, 32, 32), 2, channels=4, hidden=8)
+    vae.save(tmp_path / "vae.safetensors")
+    for each in (vae, copy.deepcopy(vae), VAE.load(tmp_path / "vae.safetensors")):
+        weights = [weight for weight in each.parameters() if weight.ndim == 4]
+        assert len(weights) == 6
+        assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+
+
+@pytest.mark.parametrize("size", [28, 32])
+def test_a_predictor_may_look_at_decoded_images_with_view(size):
+    vae = VAE.convolutional((3, size, size), 2, channels=4, hidden=8)
+    decoded = vae.decode(torch.randn(5, 2))
+    assert decoded.is_contiguous()
+    assert decoded.view(5, -1).shape == (5, 3 * size * size)
+
+
+def test_the_order_in_memory_changes_no_number():
+    vae = VAE.convolutional((3, 32, 32), 2, channels=4, hidden=8).double()
+    usual = copy.deepcopy(vae).to(memory_format=torch.contiguous_format)
+    images = torch.rand(5, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(vae(images), usual(images), rtol=0, atol=1e-12)
