@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attributions.outputs import as_numpy
+from attributions.saying import said_of
 
 BlackBoxFunction = Callable[..., Any]
 
@@ -31,7 +32,9 @@ class BlackBox:
             import pandas as pd
 
             array = pd.DataFrame(array, columns=list(self.columns))
-        outputs = np.asarray(self.function(array))
+        with said_of("predictor", self.function):
+            returned = self.function(array)
+        outputs = np.asarray(returned)
         if outputs.dtype.kind not in "fiub":
             raise TypeError(
                 "`predictor` must return numbers. Got an array of "

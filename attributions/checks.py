@@ -19,6 +19,7 @@ def checked_predictor(
     explained: Explained = "output",
     task: Task | None = None,
     gradient: bool = True,
+    apart: bool = False,
     stacklevel: int = 2,
 ) -> Predictor:
     """Freeze a predictor for explanation, or refuse it and say why.
@@ -36,6 +37,8 @@ def checked_predictor(
             mean logit of the example; or a `Contrast` of two classes.
         task: default: `"regression"` for a single output and `"classification"` for several.
         gradient: Whether a gradient is needed.
+        apart: Whether its weights are copied, so that it stays what it is now while another thread
+            trains it; default: it shares and follows them.
         stacklevel: Of the warning about probabilities, as in `warnings.warn`; 1 names the caller
             of this function.
 
@@ -51,17 +54,21 @@ def checked_predictor(
             switched off by `torch.inference_mode`.
 
     Warns:
-        UserWarning: The predictor ends in a softmax.
+        UserWarning: The predictor has a gradient and ends in a softmax.
     """
     check_mode("predictor")
     if isinstance(predictor, Predictor):
         _check_options(predictor, preprocess, explained, task)
         if gradient:
             _check_no_black_box(predictor)
-        return predictor
+        return predictor.as_now() if apart else predictor
     _check_placement(predictor, inputs)
     made = Predictor(
-        predictor, preprocess=preprocess, explained=explained, task=task or "classification"
+        predictor,
+        preprocess=preprocess,
+        explained=explained,
+        task=task or "classification",
+        apart=apart,
     )
     if gradient:
         _check_no_black_box(made)
@@ -84,7 +91,7 @@ def checked_predictor(
     made.task = task or ("classification" if outputs.shape[1] > 1 else "regression")
     made.probabilities = are_probabilities(outputs.detach())
     made.select(outputs.detach())  # refuses a contrast of classes that do not exist
-    if made.probabilities:
+    if made.probabilities and not made.is_black_box:
         warnings.warn(
             "`predictor` ends in a softmax: its outputs are probabilities. Their logarithms are "
             "explained instead, since attributions of saturated probabilities vanish. "
@@ -206,8 +213,9 @@ def _check_gradient(outputs: Tensor, point: Tensor) -> None:
     gradient = None
     if outputs.requires_grad:
         # A random combination of outputs: the plain sum of a softmax is constant.
+        weights = torch.linspace(-1, 2, outputs.numel(), dtype=torch.float32, device=outputs.device)
         (gradient,) = torch.autograd.grad(
-            (outputs * torch.linspace(-1, 2, outputs.numel()).view_as(outputs).to(outputs)).sum(),
+            (outputs * weights.view_as(outputs).to(outputs)).sum(),
             point,
             allow_unused=True,
         )

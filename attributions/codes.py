@@ -22,6 +22,20 @@ class Code(Protocol):
 AT_ONCE = 256
 """Examples that are encoded or decoded at once where no gradient is recorded: bounds the memory."""
 
+_NUMBERS_AT_ONCE = 8 * 3 * 256**2
+
+
+def at_once(inputs: Tensor) -> int:
+    """How many examples like these pass at once: 256, or fewer large ones, which bounds the memory.
+
+    Args:
+        inputs: `(batch, *event)`.
+
+    Returns:
+        As many as hold 1.6 million numbers: 8 colour pictures of 256 pixels, 32 of 128.
+    """
+    return max(1, min(AT_ONCE, _NUMBERS_AT_ONCE // max(1, inputs[:1].numel())))
+
 
 class Block(NamedTuple):
     """A named slice of the flat latents: InfoGAN's category, one layer's style.
@@ -94,20 +108,27 @@ def encode(code: Code, inputs: Tensor) -> Encoded:
     Raises:
         ValueError: The code does not return one row of latents per input.
     """
-    if len(inputs) > AT_ONCE and not torch.is_grad_enabled():
-        parts = [encode(code, some) for some in inputs.split(AT_ONCE)]
+    if len(inputs) > at_once(inputs) and not torch.is_grad_enabled():
+        parts = [encode(code, some) for some in inputs.split(at_once(inputs))]
         return Encoded(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
     returned = code.encode(inputs.clone())  # an encoder may work in place
-    if isinstance(returned, Normal):
-        encoded = Encoded(returned.mean, returned.stddev)
-    else:
-        encoded = Encoded(returned, torch.zeros_like(returned))
-    if encoded.latents.ndim != 2 or len(encoded.latents) != len(inputs):
+    latents = returned.mean if isinstance(returned, Normal) else returned
+    if not isinstance(latents, Tensor) or latents.ndim != 2 or len(latents) != len(inputs):
+        got = tuple(latents.shape) if isinstance(latents, Tensor) else type(latents).__name__
         raise ValueError(
             "`code.encode` must return latents of shape (batch, latents), or a Normal over them. "
-            f"Got {tuple(encoded.latents.shape)} for {len(inputs)} inputs. Flatten the latents."
+            f"Got {got} for {len(inputs)} inputs. Wrap the code in "
+            "attributions.flattening.Flattened."
         )
-    return encoded
+    if isinstance(returned, Normal):
+        return Encoded(latents, returned.stddev)
+    return Encoded(latents, torch.zeros_like(latents))
+
+
+def encodes_by_search(code: Code) -> bool:
+    """Whether a code finds latents by a search, which takes long (its `inversion_steps`)."""
+    original = getattr(code, "original", code)
+    return bool(getattr(original, "inversion_steps", 0)) and not getattr(original, "inverter", None)
 
 
 def baseline_of(code: Code, latents: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from attributions.measures.dependence import class_dependence, within_class_shar
 from attributions.measures.simplicity import participation_ratio
 from attributions.methods.gradients import path_contributions, stratified
 from attributions.outputs import Explained, Task, decisions
+from attributions.placement import made_on
 from attributions.predictors import Function, Predictor
 from attributions.replicas import frozen
 from attributions.trim import Trim
@@ -122,9 +123,10 @@ def explanatory_axes(
     _warn_of_few(fitted, groups)
     known = seen.rows(slice(fitted))
     factors = _factors(known, predictor, class_price, generator)
-    start: Axes = Rotation(seen.latents.shape[1], groups)
-    if layer == "linear":
-        start = Linear.fitted(known.latents, groups)
+    with made_on(inputs.device):
+        start: Axes = Rotation(seen.latents.shape[1], groups)
+        if layer == "linear":
+            start = Linear.fitted(known.latents, groups)
     axes = start.turned(_turn(start(known.latents), factors, groups))
     contributions, moved = _along(AlongAxes(asked, axes), predictor, inputs, seen, n_steps)
     order = _ordered(contributions[:fitted], moved[:fitted], known.predicted, groups)

@@ -150,7 +150,7 @@ def completed(rows: Tensor) -> Tensor:
     count, size = rows.shape
     if count == size:
         return rows
-    left = torch.eye(size).to(rows) - rows.T @ rows
+    left = torch.eye(size, dtype=rows.dtype, device=rows.device) - rows.T @ rows
     span = torch.linalg.eigh(left).eigenvectors[:, count:]
     nearest = span.pow(2).sum(dim=1).argsort(descending=True)[: size - count].sort().values
     return torch.cat([rows, nearest_orthonormal(span[nearest]) @ span.T])
@@ -184,7 +184,7 @@ def least_turn(
     generator = generator or torch.Generator(device=device or "cpu").manual_seed(0)
     noise = torch.randn(starts, size, size, generator=generator, device=generator.device)
     start = torch.linalg.qr(noise.to(device, torch.float64))[0]
-    start[0] = torch.eye(size)
+    start[0] = torch.eye(size, device=start.device)
     screened = _descended(prices, start, max(1, steps // 4))
     turns = _descended(prices, screened[prices(screened).argsort()[:FINALISTS]], steps)
     return turns[prices(turns).argmin()]

@@ -34,10 +34,13 @@ def check_explained(explained: Explained) -> None:
 def check_task(task: Task) -> None:
     """Raise a ValueError unless `task` is a known one."""
     if task not in get_args(Task):
-        raise ValueError(
-            f"`task` must be 'classification' or 'regression'. Got {task!r}. "
-            "Leave it out where there are several classes."
-        )
+        remedy = "Leave it out where there are several classes."
+        if "label" in str(task):  # multilabel
+            remedy = (
+                "Explain one label at a time: a predictor that returns outputs[:, label], with "
+                "task='classification'."
+            )
+        raise ValueError(f"`task` must be 'classification' or 'regression'. Got {task!r}. {remedy}")
 
 
 def select(outputs: Tensor, explained: Explained) -> Tensor:

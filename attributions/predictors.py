@@ -1,7 +1,7 @@
 """A predictor as it is explained: frozen, in eval mode, apart from the caller's module."""
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from attributions.outputs import (
     select,
 )
 from attributions.replicas import frozen
+from attributions.saying import said_of
 
 Function = Callable[..., Any]
 
@@ -42,6 +43,8 @@ class Predictor(nn.Module):
             mean logit of the example; or a `Contrast` of two classes.
         probabilities: Whether the predictor ends in a softmax. Then its logarithms are taken.
         task: `"classification"` or `"regression"`.
+        apart: Whether the weights of modules are copied, so that they stay what they are now;
+            default: they are shared, and follow an optimiser.
 
     Raises:
         TypeError: `function` or `preprocess` cannot be called.
@@ -62,6 +65,7 @@ class Predictor(nn.Module):
         explained: Explained = "output",
         probabilities: bool = False,
         task: Task = "classification",
+        apart: bool = False,
     ) -> None:
         super().__init__()
         function = as_function(function)
@@ -72,8 +76,9 @@ class Predictor(nn.Module):
         check_task(task)
         # In a tuple: the caller's modules are not parts of this one.
         self.original = (function, preprocess)
-        self.function = _registered(frozen(function))
-        self.preprocess = _registered(frozen(preprocess))
+        self.function = _registered(frozen(function, apart=apart))
+        self.preprocess = _registered(frozen(preprocess, apart=apart))
+        self.apart = apart
         self.explained = explained
         self.probabilities = probabilities
         self.task = task
@@ -91,12 +96,19 @@ class Predictor(nn.Module):
         precision = inputs.dtype
         inputs = inputs.clone()
         if self.preprocess is not None:
-            inputs = self.preprocess(inputs)
-        outputs = as_outputs(self.function(inputs))
+            with said_of("preprocess", self.original[1]):
+                inputs = self.preprocess(inputs)
+        outputs = as_outputs(self._asked(inputs))
         outputs = outputs.to(torch.promote_types(outputs.dtype, precision))
         if self.probabilities and self.is_black_box:
             outputs = outputs.clamp_min(LEAST_PROBABILITY)
         return as_logits(outputs, self.probabilities)
+
+    def _asked(self, inputs: Tensor) -> Any:
+        if self.is_black_box:  # which says itself what is its function's
+            return self.function(inputs)
+        with said_of("predictor", self.original[0]):
+            return self.function(inputs)
 
     def in_batches(self, inputs: Tensor, batch_size: int = 512) -> Tensor:
         """Logits without a graph, a few hundred examples at a time: `(batch, classes)`."""
@@ -112,7 +124,7 @@ class Predictor(nn.Module):
         """What is explained of logits `(batch, outputs)`: `(batch, classes)`."""
         return select(logits, self.explained)
 
-    def like(self, function: Function) -> "Predictor":
+    def like(self, function: Function, *, apart: bool = False) -> "Predictor":
         """Return another predictor of which the same is explained, behind the same preprocess."""
         return Predictor(
             function,
@@ -120,7 +132,12 @@ class Predictor(nn.Module):
             explained=self.explained,
             probabilities=self.probabilities,
             task=self.task,
+            apart=apart,
         )
+
+    def as_now(self) -> "Predictor":
+        """Return one whose weights stay what they are now, whoever trains the caller's modules."""
+        return self if self.apart else self.like(self.original[0], apart=True)
 
 
 def as_predictor(function: Function) -> Predictor:
@@ -129,11 +146,18 @@ def as_predictor(function: Function) -> Predictor:
 
 
 def _check_callable(argument: str, function: object) -> None:
-    if not callable(function):
-        raise TypeError(
-            f"`{argument}` must be a module or a function. Got {type(function).__name__}. "
-            "Pass what maps inputs to outputs."
-        )
+    found, remedy = type(function).__name__, "Pass what maps inputs to outputs."
+    if isinstance(function, type):
+        found, remedy = f"the class {function.__name__}", "Make one, and pass that."
+    elif isinstance(function, Mapping):
+        remedy = "If these are weights, give them to their module with load_state_dict; pass that."
+    elif function is None:
+        remedy = "A function that makes it must return it."
+    elif isinstance(function, nn.Module) and type(function).forward is nn.Module.forward:
+        found, remedy = f"{found}, which has no forward", "Wrap it in a module that has one."
+    elif callable(function):
+        return
+    raise TypeError(f"`{argument}` must be a module or a function. Got {found}. {remedy}")
 
 
 class _Method(nn.Module):

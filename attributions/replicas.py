@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import time
 import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
@@ -14,8 +15,11 @@ from torch import Tensor, nn
 
 Owner = TypeVar("Owner")
 
+# How often weights are copied anew because another thread changed some meanwhile.
+_MOST_TRIES = 50
 
-def frozen(owner: Owner) -> Owner:
+
+def frozen(owner: Owner, *, apart: bool = False) -> Owner:
     """Return a replica of a module that is in eval mode and outside the autograd graph.
 
     The module itself is only read, never changed, not even for the length of a call: another
@@ -34,6 +38,10 @@ def frozen(owner: Owner) -> Owner:
 
     Args:
         owner: A module, or a method of one; anything else is returned as it is.
+        apart: Whether parameters are copied as well, so that the replica stays what the module is
+            now, whoever trains it. They are copied again where one was changed meanwhile. A thread
+            that is just between two parameters of a step cannot be told from one at rest; where
+            that matters, hold a lock around its steps.
 
     Returns:
         The replica, of the same class.
@@ -50,16 +58,32 @@ def frozen(owner: Owner) -> Owner:
     keeper = original.__self__ if isinstance(original, types.MethodType) else original
     if not isinstance(keeper, nn.Module):
         return owner  # the modules and tensors of a function are the caller's business
-    replicas = _Replicas()
-    replica: Owner = replicas.of(original)
-    replicas.fill()
+    for _ in range(_MOST_TRIES if apart else 1):
+        before = _versions(keeper) if apart else ()
+        replicas = _Replicas(apart)
+        replica: Owner = replicas.of(original)
+        replicas.fill()
+        if not apart or before == _versions(keeper):
+            break
+        time.sleep(0)
     return replica
+
+
+def _versions(module: nn.Module) -> tuple[int, ...]:
+    """How often each parameter and buffer has been changed in place, and which ones there are."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return tuple(
+        number
+        for tensor in tensors
+        for number in (id(tensor), 0 if tensor.is_inference() else tensor._version)
+    )
 
 
 class _Replicas:
     """What takes the place of each object that a module keeps, by the original's identity."""
 
-    def __init__(self) -> None:
+    def __init__(self, apart: bool) -> None:
+        self._apart = apart
         # With the original, which so lives on: its identity is nobody else's meanwhile.
         self._found: dict[int, tuple[Any, Any]] = {}
         self._unfilled: list[nn.Module] = []
@@ -89,7 +113,10 @@ class _Replicas:
             state = {name: self.of(value) for name, value in module.__dict__.copy().items()}
             # Code that `Module.compile` made calls the original.
             state |= {"training": False, "_compiled_call_impl": None}
-            self.of(module).__dict__.update(state)
+            replica = self.of(module)
+            replica.__dict__.update(state)
+            if self._apart and isinstance(replica, nn.RNNBase):
+                replica.flatten_parameters()  # on a GPU they are one piece of memory
 
     def _keep(self, original: Any, replica: Any) -> Any:
         self._found[id(original)] = (original, replica)
@@ -114,7 +141,8 @@ class _Replicas:
     def _tensor(self, tensor: Tensor) -> Any:
         if not isinstance(tensor, nn.Parameter):
             return self._keep(tensor, tensor.detach().clone())
-        still = nn.Parameter(tensor.detach(), requires_grad=False)
+        values = tensor.detach().clone() if self._apart else tensor.detach()
+        still = nn.Parameter(values, requires_grad=False)
         still.__dict__.update(tensor.__dict__)
         return self._keep(tensor, still)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 # What the others share is no example.
-SHARED = {"__init__", "__main__", "quick", "small_run"}
+SHARED = {"__init__", "__main__", "photographs", "quick", "small_run"}
 
 
 def names() -> list[str]:

@@ -165,7 +165,7 @@ def options() -> dict[str, set[str]]:
     own = {option for parameter in group.params for option in parameter.opts}
     common = own | {"--help", "--install-completion", "--show-completion"}
     return {
-        name: common.union(*(parameter.opts for parameter in command.params))
+        name: common.union(*(one.opts + one.secondary_opts for one in command.params))
         for name, command in group.commands.items()
     }
 

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and read without executing code, as written."""
 
+import errno
 import hashlib
 import json
 import os
@@ -37,6 +38,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: The folder is a file.
         IsADirectoryError: `path` is a folder.
+        OSError: The disk is full.
         PermissionError: The folder cannot be written to.
         ValueError: `path` is neither a file nor new, such as a device.
     """
@@ -45,13 +47,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     granted = _create(temporary, path)
     try:
-        yield temporary
-        _flush(temporary)  # before permissions that may forbid it
-        temporary.chmod(granted if earlier is None else earlier)
-        temporary.replace(target)
+        with _said_where_full(path):
+            yield temporary
+            _flush(temporary)  # before permissions that may forbid it
+            temporary.chmod(granted if earlier is None else earlier)
+            temporary.replace(target)
         _flush_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _said_where_full(path: str | Path) -> Iterator[None]:
+    """Name the file for which there was no room, which the system's own error does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise full(path, error) from error
+
+
+def full(path: str | Path, error: Exception) -> OSError:
+    """Return the error that says which file has no room, for whoever writes with a library.
+
+    Args:
+        path: The file.
+        error: As the system or a library raised it.
+    """
+    reason = getattr(error, "strerror", None) or error
+    found = OSError(
+        f"`path` must be where the file can be written whole. Got {path} ({reason}). "
+        "Make room on the disk."
+    )
+    found.errno = getattr(error, "errno", None)
+    return found
 
 
 def _permissions(target: Path, path: str | Path) -> int | None:
@@ -165,10 +195,7 @@ def write_tensors(
         try:
             save_file(whole, temporary, metadata)
         except SafetensorError as error:
-            raise OSError(
-                f"`path` must be where the file can be written whole. Got {path} ({error}). "
-                "Make room on the disk."
-            ) from error
+            raise full(path, error) from error
 
 
 def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[str, Any]]":

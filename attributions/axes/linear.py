@@ -86,11 +86,10 @@ class Linear(TurningAxes):
         matrix: Tensor | None = None,
     ) -> None:
         super().__init__(size, groups, matrix)
-        identity = flat([torch.eye(each) for each in self._sizes])
-        self.register_buffer("mean", torch.zeros(sum(self._sizes), dtype=torch.float64))
+        identity = flat([torch.eye(each) for each in self._sizes], self.start.device)
+        self.register_buffer("mean", self.start.new_zeros(sum(self._sizes)))
         self.register_buffer("whitening", identity)
         self.register_buffer("colouring", identity.clone())
-        self.to(self.start.device)
 
     @classmethod
     def fitted(
@@ -123,8 +122,8 @@ class Linear(TurningAxes):
         found = [_whitening(part, floor) for part in parts]
         if found:
             layer.mean = torch.cat([part.mean(dim=0) for part in parts])
-            layer.whitening = flat([whitening for whitening, _ in found])
-            layer.colouring = flat([colouring for _, colouring in found])
+            layer.whitening = flat([whitening for whitening, _ in found], latents.device)
+            layer.colouring = flat([colouring for _, colouring in found], latents.device)
         return layer
 
     @property

@@ -45,14 +45,16 @@ class TurningAxes(Axes):
     ) -> None:
         super().__init__(size, groups)
         grouped = [index for group in self.groups for index in group]
-        order = torch.tensor(grouped + sorted(set(range(self.size)) - set(grouped)))
+        place = None if matrix is None else matrix.device
+        alone = sorted(set(range(self.size)) - set(grouped))
+        order = torch.tensor(grouped + alone, device=place)
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("back", order.argsort(), persistent=False)
         self._sizes = [len(group) for group in self.groups]
-        self.angles = nn.Parameter(torch.zeros(sum(_count(each) for each in self._sizes)))
+        count = sum(_count(each) for each in self._sizes)
+        self.angles = nn.Parameter(torch.zeros(count, device=place))
         start = torch.eye(self.size) if matrix is None else matrix
-        self.register_buffer("start", flat(self._checked(start)))
-        self.to(start.device)
+        self.register_buffer("start", flat(self._checked(start), start.device))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents `(..., size)` to coordinates along the axes, `(..., size)`.
@@ -106,7 +108,7 @@ class TurningAxes(Axes):
         twin = copy.deepcopy(self)
         with torch.no_grad():
             turns = [more @ turn for more, turn in zip(further, self._turns(), strict=True)]
-            twin.start = flat(turns).to(self.start)
+            twin.start = flat(turns, self.start.device)
             twin.angles.zero_()
         return twin
 
@@ -201,10 +203,11 @@ def nearest_rotation(matrix: Tensor) -> Tensor:
     return matrix
 
 
-def flat(blocks: Sequence[Tensor]) -> Tensor:
+def flat(blocks: Sequence[Tensor], device: torch.device | None = None) -> Tensor:
     """Square matrices one after the other in one vector, float64, as a buffer holds them."""
-    empty = torch.zeros(0, dtype=torch.float64)
-    return torch.cat([block.double().flatten() for block in blocks]) if blocks else empty
+    if not blocks:
+        return torch.zeros(0, dtype=torch.float64, device=device)
+    return torch.cat([block.to(device, torch.float64).flatten() for block in blocks])
 
 
 def unflat(vector: Tensor, sizes: Sequence[int]) -> list[Tensor]:

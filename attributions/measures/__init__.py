@@ -9,6 +9,7 @@ from attributions.measures.bundles import (
     caused_shares,
     common_share,
     drawn_shares,
+    integrated_shares,
 )
 from attributions.measures.changes import (
     Changed,
@@ -59,8 +60,10 @@ from attributions.measures.information import (
     mutual_information,
 )
 from attributions.measures.intervals import (
+    Estimate,
     Interval,
     bootstrap_interval,
+    estimate_of,
     share_interval,
 )
 from attributions.measures.interventions import (
@@ -83,11 +86,20 @@ from attributions.measures.judging import (
     judgement,
     judges_agree,
 )
+from attributions.measures.one_way import (
+    changes_along,
+    direction,
+)
 from attributions.measures.real_pairs import (
     Pairs,
     pair_correlation,
     pairs_along_latents,
     said_of_pairs,
+)
+from attributions.measures.redrawing import (
+    drawn_variance,
+    reread_share,
+    strength_correlation,
 )
 from attributions.measures.sanity import (
     Sanity,
@@ -112,6 +124,7 @@ __all__ = [
     "Changed",
     "Counterfactual",
     "Curves",
+    "Estimate",
     "Estimated",
     "Flow",
     "Following",
@@ -129,6 +142,7 @@ __all__ = [
     "bootstrap_interval",
     "caused_shares",
     "changed_inputs",
+    "changes_along",
     "class_dependence",
     "class_dependence_of_class_directions",
     "class_directions",
@@ -141,7 +155,10 @@ __all__ = [
     "curve_area",
     "curve_score",
     "deletion",
+    "direction",
     "drawn_shares",
+    "drawn_variance",
+    "estimate_of",
     "exchange_columns",
     "exchange_residuals",
     "find_attributes",
@@ -152,6 +169,7 @@ __all__ = [
     "hoyer",
     "hybrids",
     "information_flow",
+    "integrated_shares",
     "judgement",
     "judges_agree",
     "latent_copies",
@@ -169,10 +187,12 @@ __all__ = [
     "prediction_kl",
     "rank_correlation",
     "reinitialised",
+    "reread_share",
     "said_of_pairs",
     "sanity_check",
     "seed_stability",
     "share_interval",
+    "strength_correlation",
     "sufficiency",
     "traversal_monotonicity",
     "within_class_share",

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from attributions.checks import check_counts
 from attributions.methods.shapley import exact_shapley
 from attributions.methods.within import check_splitting, transform_change, transform_gradient
 from attributions.predictors import Function
@@ -116,6 +117,67 @@ def caused_shares(
     return shares
 
 
+def integrated_shares(
+    function: Function,
+    before: Tensor,
+    after: Tensor,
+    transform: Transform,
+    *,
+    n_steps: int = 16,
+    max_points: int = 256,
+) -> Tensor:
+    r"""Each part's share of the change of the outputs, by integrated gradients from end to end.
+
+    $$ c_G = \frac{\sum_{nc} \phi_{ncG}\, \Delta f_{nc}}{\sum_{nc} \Delta f_{nc}^2}, \qquad
+       \phi_{ncG} = \sum_{k \in G} (T \Delta)_k \int_0^1
+       \Bigl(T^{-\top} \frac{\partial f_c}{\partial x}(x + \alpha \Delta)\Bigr)_k d\alpha $$
+
+    What `caused_shares` says by trying all subsets of the parts, for any number of them: columns
+    of a table, places of a picture. The two agree where effects of the parts add up.
+
+    References:
+        Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017,
+        https://arxiv.org/abs/1703.01365 (of a game, the Aumann-Shapley value).
+
+    Args:
+        function: Differentiable, inputs `(batch, *event)` to outputs `(batch, classes)`, such as a
+            `Trim.of_inputs`.
+        before: `(batch, *event)`.
+        after: `(batch, *event)`.
+        transform: Linear and exactly invertible, for this shape.
+        n_steps: Points of the midpoint rule.
+        max_points: Most inputs asked at once.
+
+    Returns:
+        `(groups,)`, which add up to 1; NaN where the outputs do not change.
+
+    Raises:
+        TypeError: `transform` is none.
+        ValueError: It does not fit the inputs, is not linear or loses something; or a count is
+            below 1.
+
+    Examples:
+        >>> from attributions.transforms import Identity
+        >>> weight = torch.tensor([[2.0], [1.0], [1.0]])
+        >>> before, after = torch.zeros(5, 3), torch.ones(5, 3)
+        >>> shares = integrated_shares(lambda x: x @ weight, before, after, Identity((3,)))
+        >>> shares.allclose(torch.tensor([0.5, 0.25, 0.25]))
+        True
+    """
+    check_counts(n_steps=n_steps, max_points=max_points)
+    check_splitting(transform, before)
+    total = torch.zeros(len(transform.group_names), dtype=before.dtype, device=before.device)
+    some = max(1, max_points // n_steps)
+    for start, end in zip(before.split(some), after.split(some), strict=True):
+        change = end - start
+        with torch.no_grad():
+            along: Tensor = function(end.clone()) - function(start.clone())
+        slopes = _mean_gradients(function, start, change, along, n_steps)
+        products = transform_change(transform, change) * transform_gradient(transform, slopes)
+        total += transform.by_group(products).sum(dim=0)
+    return total / total.sum()
+
+
 def common_share(drawn: Tensor, caused: Tensor) -> Tensor:
     r"""How far the predictor responds to what is drawn: what two lists of shares have in common.
 
@@ -135,6 +197,22 @@ def common_share(drawn: Tensor, caused: Tensor) -> Tensor:
     """
     kept = caused.clamp_min(0)
     return torch.minimum(drawn, kept / kept.sum()).sum()
+
+
+def _mean_gradients(
+    function: Function, before: Tensor, change: Tensor, along: Tensor, n_steps: int
+) -> Tensor:
+    """Gradients of the outputs along a direction, at the middles of equal steps: `(batch, *event)`.
+
+    One pass for all outputs, however many there are.
+    """
+    middles = (torch.arange(n_steps, device=before.device, dtype=before.dtype) + 0.5) / n_steps
+    ways = middles.view(-1, *[1] * before.ndim) * change
+    with torch.enable_grad():
+        points = (before + ways).flatten(0, 1).detach().requires_grad_(True)
+        said = (function(points) * along.repeat(n_steps, 1)).sum()
+        (gradients,) = torch.autograd.grad(said, points)
+    return gradients.view(n_steps, *before.shape).mean(dim=0)
 
 
 def _parts(transform: Transform, changes: Tensor) -> Tensor:

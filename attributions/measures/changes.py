@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.placement import made_on
 from attributions.transforms import Cosine
 
 # Up to which share of the finest frequency an input lends its low frequencies to a hybrid, and up
@@ -202,7 +203,8 @@ def _others(count: int, device: torch.device, generator: torch.Generator | None)
 def _low(inputs: Tensor, cutoff: float) -> Tensor:
     """What a Gaussian low-pass lets through of pictures or series."""
     shape = tuple(inputs.shape[1:])
-    cosine = Cosine(shape, dims=len(shape) - 1).to(inputs.device)
+    with made_on(inputs.device):
+        cosine = Cosine(shape, dims=len(shape) - 1)
     along = [torch.arange(size, device=inputs.device) / size for size in shape[1:]]
     grid = torch.meshgrid(*along, indexing="ij")
     radius = torch.stack([axis.square() for axis in grid]).sum(dim=0).sqrt()
@@ -239,8 +241,7 @@ def _covered(inputs: Tensor, generator: torch.Generator | None) -> Tensor:
     sizes = inputs.shape[2:]
     sides = [max(1, round(_SQUARE * size)) for size in sizes]
     room = [size - side for size, side in zip(sizes, sides, strict=True)]
-    inside = torch.ones((len(inputs), *[1] * (inputs.ndim - 1)), dtype=torch.bool)
-    inside = inside.to(inputs.device)
+    inside = inputs.new_ones((len(inputs), *[1] * (inputs.ndim - 1)), dtype=torch.bool)
     for axis, start in enumerate(_corners(inputs, room, generator)):
         shape = [-1 if place == axis + 2 else 1 for place in range(inputs.ndim)]
         place = torch.arange(sizes[axis], device=inputs.device).view(shape)

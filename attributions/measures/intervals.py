@@ -21,6 +21,14 @@ class Interval(NamedTuple):
     high: float
 
 
+class Estimate(NamedTuple):
+    """A figure of some examples, and from where to where it may be."""
+
+    value: float
+    interval: Interval | None
+    """95 %; None of a single example, or where the figure is no number."""
+
+
 def resampling_counts(
     examples: int,
     n_resamples: int = N_RESAMPLES,
@@ -57,7 +65,7 @@ def resampling_counts(
         True
     """
     check_counts(examples=examples, n_resamples=n_resamples)
-    means = torch.ones((examples, n_resamples), dtype=torch.float64)
+    means = torch.ones((examples, n_resamples), dtype=torch.float64, device="cpu")
     counts = torch.poisson(means, generator=generator)
     return counts if like is None else counts.to(like.device)
 
@@ -130,6 +138,31 @@ def bootstrap_interval(
 
     resampled = figure((counts.T @ rows) / counts.sum(dim=0).unsqueeze(1))
     return interval_of(resampled, figure(rows.mean(dim=0)))
+
+
+def estimate_of(
+    values: Tensor,
+    statistic: Callable[[Tensor], Tensor],
+    *,
+    generator: torch.Generator | None = None,
+) -> Estimate:
+    """Return a figure that depends on the means of some columns, with its bootstrap interval.
+
+    Args:
+        values: `(examples, columns)`.
+        statistic: From means `(..., columns)` to the figure `(...)`.
+        generator: Source of randomness, on the CPU; default: torch's global one.
+
+    Raises:
+        ValueError: There is no example.
+
+    Examples:
+        >>> rows = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
+        >>> estimate_of(rows, lambda means: means[..., 0] / means[..., 1]).value
+        0.5
+    """
+    interval = bootstrap_interval(values, statistic, generator=generator)
+    return Estimate(float(statistic(values.detach().double().mean(dim=0))), interval)
 
 
 def share_interval(share: float, count: int) -> Interval:

@@ -2,6 +2,7 @@
 
 from attributions.methods.captum import Method, attribute
 from attributions.methods.differentiating import differentiable
+from attributions.methods.encoding import input_attributions
 from attributions.methods.gradients import ExpectedGradients, path_contributions
 from attributions.methods.jacobians import input_x_gradient, jacobian, saliency
 from attributions.methods.paths import (
@@ -21,6 +22,7 @@ __all__ = [
     "differentiable",
     "exact_shapley",
     "expected_gradients",
+    "input_attributions",
     "input_x_gradient",
     "integrated_gradients",
     "jacobian",

@@ -79,7 +79,7 @@ def expected_gradients(
         baselines = torch.zeros_like(latents[:1])
     args = () if residual is None else (residual,)
     derivatives = derivatives_of(function, latents, args, mode)
-    total = torch.zeros(())
+    total = latents.new_zeros(())
     for stratum in range(n_steps):
         rows = torch.randint(len(baselines), (len(latents),), **options)
         noise = torch.rand((len(latents), 1), dtype=latents.dtype, **options)
@@ -195,7 +195,7 @@ class _Path(NamedTuple):
 
         `max_points` holds also for a single example.
         """
-        net, total = torch.zeros(()), torch.zeros(())
+        net = total = alphas.new_zeros(())
         pairs = zip(alphas.split(self.max_points), weights.split(self.max_points), strict=True)
         for some_alphas, some_weights in pairs:
             points = self.start.unsqueeze(1) + some_alphas.view(1, -1, 1) * self.step.unsqueeze(1)

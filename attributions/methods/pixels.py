@@ -5,6 +5,7 @@ from torch import Tensor
 
 from attributions.checks import check_counts, check_mode
 from attributions.methods.within import within_attributions
+from attributions.placement import made_on
 from attributions.transforms.base import Identity
 from attributions.trim import Trim
 
@@ -59,12 +60,14 @@ def pixel_attributions(
     check_mode("trim")
     with torch.no_grad():
         shape = trim.decode(baselines[:1].detach()).shape[1:]
+    with made_on(latents.device):
+        pixels = Identity(shape)
     maps = within_attributions(
         trim,
         latents,
         baselines,
         chosen,
-        Identity(shape).to(latents.device),
+        pixels,
         target=target,
         residual=residual,
         n_steps=n_steps,

@@ -89,8 +89,9 @@ def within_attributions(
     points = quadrature_of(n_steps, latents, rule)
     found = []
     # Every example's points at once, as many examples as fit.
-    for rows in torch.arange(len(latents)).split(max(1, max_points // n_steps)):
-        part, total = path.of(rows), torch.zeros(())
+    every = torch.arange(len(latents), device=latents.device)
+    for rows in every.split(max(1, max_points // n_steps)):
+        part, total = path.of(rows), latents.new_zeros(())
         pieces = (tensor.split(max_points) for tensor in points)
         for alphas, weights in zip(*pieces, strict=True):
             at, fixed, asked = part.points(alphas)

@@ -70,4 +70,4 @@ class Monotonicity(Penalty):
                 f"`sign` must have one entry per latent ({contributions.shape[-1]}). "
                 f"Got {len(self.sign)}. Use 0 for latents whose direction is free."
             )
-        return against_sign(contributions, torch.tensor(self.sign))
+        return against_sign(contributions, contributions.new_tensor(self.sign))

@@ -62,7 +62,8 @@ class Transform(nn.Module):
 
     def basis(self, latent: int) -> Tensor:
         """What one unit of a latent adds to the decoded input, `(*event)`: its picture."""
-        like = next((part for part in self.buffers() if part.is_floating_point()), torch.zeros(()))
+        part = next((part for part in self.buffers() if part.is_floating_point()), self.groups)
+        like = part if part.is_floating_point() else part.to(torch.get_default_dtype())
         unit = like.new_zeros(2, self.latent_size)
         unit[1, latent] = 1
         with torch.no_grad():

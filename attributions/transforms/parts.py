@@ -9,6 +9,10 @@ from attributions.transforms.base import Identity
 
 _COLOURS = ("red", "green", "blue")
 
+# Of a grid of places.
+_ROWS = ("top", "upper", "lower", "bottom")
+_COLUMNS = ("left", "centre left", "centre right", "right")
+
 
 class Parts(Identity):
     """The inputs themselves, flattened; groups are named parts that cover each value once.
@@ -73,6 +77,44 @@ def channels(event_shape: Sequence[int], names: Sequence[str] | None = None) -> 
         )
     each = torch.arange(count).view(-1, *[1] * (len(event_shape) - 1))
     return Parts(event_shape, {name: each == index for index, name in enumerate(names)})
+
+
+def places(event_shape: Sequence[int]) -> Parts:
+    """Return sixteen places of pictures as parts: a grid of four rows and four columns.
+
+    Args:
+        event_shape: `(channels, height, width)`, of at least four pixels each way.
+
+    Raises:
+        ValueError: It is no picture, or a smaller one.
+
+    Examples:
+        >>> grid = places((1, 8, 8))
+        >>> grid.group_names[0], grid.group_names[6]
+        ('top left corner', 'upper centre right')
+        >>> grid.by_group(torch.ones(1, 64))[0].tolist() == [4.0] * 16
+        True
+    """
+    if len(event_shape) != 3 or min(event_shape[1:]) < len(_ROWS):
+        raise ValueError(
+            "`event_shape` must be that of pictures, (channels, height, width), of at least four "
+            f"pixels each way. Got {tuple(event_shape)}. Use Parts with masks of your own."
+        )
+    down, across = (torch.arange(size) * len(_ROWS) // size for size in event_shape[1:])
+    return Parts(
+        event_shape,
+        {
+            _place(row, column): (down == row).unsqueeze(1) & (across == column)
+            for row in range(len(_ROWS))
+            for column in range(len(_COLUMNS))
+        },
+    )
+
+
+def _place(row: int, column: int) -> str:
+    """Such as "top left corner", or "upper centre right"."""
+    corner = row in (0, len(_ROWS) - 1) and column in (0, len(_COLUMNS) - 1)
+    return f"{_ROWS[row]} {_COLUMNS[column]}{' corner' if corner else ''}"
 
 
 def _expanded(name: str, mask: Tensor, event_shape: tuple[int, ...]) -> Tensor:

@@ -216,6 +216,32 @@ def two_classes(seed: int) -> Case:
     return _of_classes("right", truth, seed)
 
 
+def logit(seed: int) -> Case:
+    """One latent, which is what the predictor says; its pictures go from one class to the other."""
+    _, pictures, test, inputs = plain(seed)
+    network = reader("right", seed)
+    told = decided(network, pictures)
+    means = torch.stack([pictures[told == index].mean(dim=0) for index in (0, 1)])
+
+    def encoded(given: Tensor) -> Tensor:
+        said: Tensor = network(given).diff(dim=1)
+        return said / 5
+
+    def paint(latents: Tensor) -> Tensor:
+        shares = torch.cat([-2 * latents, 2 * latents], dim=1).softmax(dim=1)
+        return torch.einsum("bc,c...->b...", shares, means)
+
+    code = ByHand(encoded, paint)
+    proof = {
+        "reads the place": right(network, inputs, RULES["right"](test)),
+        "the latent is the decision": float(
+            ((encoded(inputs)[:, 0] > 0) == decided(network, inputs).bool()).double().mean()
+        ),
+    }
+    truth = "reads the place; the latent is what it says, its pictures mixtures of two means"
+    return Case(code, network, inputs, truth, proof, RULES["right"](test))
+
+
 def _of_classes(rule: str, truth: str, seed: int) -> Case:
     _, pictures, test, inputs = plain(seed)
     network = reader(rule, seed)

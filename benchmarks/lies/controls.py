@@ -75,6 +75,10 @@ def sum_of_two(seed: int) -> Case:
     return _trained("right and large", "reads place plus size, through a trained VAE", seed)
 
 
+def four(seed: int) -> Case:
+    return _trained("quarters", "reads both coordinates, through a trained VAE; four classes", seed)
+
+
 def own_texture(seed: int) -> Case:
     truth = "reads a checkerboard, which is a latent and goes with nothing"
     return _own_texture(truth, seed, deviation=0.0)

@@ -149,6 +149,11 @@ def corner(seed: int) -> Case:
     return painted(pattern(CORNER, 0.15), X, truth, None, seed, astray=0.02)
 
 
+def drawn_corner(seed: int) -> Case:
+    truth = "reads a faint corner; the code draws it with the place of the disc"
+    return trained_on(pattern(CORNER, 0.15), X, truth, None, seed)
+
+
 def undrawn(seed: int) -> Case:
     truth = "reads a checkerboard that goes with nothing; the code does not draw it"
     return _undrawn(0.5, truth, seed)

@@ -104,7 +104,6 @@ def tabulate(arguments: argparse.Namespace) -> None:
             "flagged": f"{sum(one.flagged for one in scores)} of {len(scores)}",
             "by": _counted([letters[kind] for kind in by]),
             "part named": f"{named} of {len(scores)}" if named else "",
-            "no warning yet": _counted([name for one in scores for name in one.candidates]),
         }
         columns = dict.fromkeys(figure for one in scores for figure in one.figures)
         figures[name] = {"kind": kind} | {

@@ -6,7 +6,6 @@ import time
 import warnings
 from typing import NamedTuple
 
-from benchmarks.lies.candidates import beyond, candidates
 from benchmarks.lies.case import Case
 from benchmarks.sizes import sized
 from trimvae import explain
@@ -26,8 +25,6 @@ class Score(NamedTuple):
     """Of `explain` and `evaluate`."""
     named: bool
     """Whether the sentence on the strongest latent names the part that is used."""
-    candidates: tuple[str, ...]
-    """Figures without a warning yet that are beyond their bounds."""
     figures: dict[str, float]
     """All of them."""
     seconds: float
@@ -56,13 +53,11 @@ def score(case: Case, seed: int) -> Score:
             n_beta=10,
             seed=seed,
         )
-    proposed = candidates(explanation)
-    figures = evaluation.metrics | explanation.metrics | proposed
-    figures |= {f"common share {index}": b.common for index, b in enumerate(explanation.bundles)}
+    figures = evaluation.metrics | explanation.metrics
+    figures |= {f"excess {index}": part.excess for index, part in enumerate(explanation.bundles)}
     return Score(
         tuple(dict.fromkeys((*explanation.warnings, *evaluation.warnings))),
         case.used is not None and _names(explanation, case.used),
-        tuple(beyond(proposed)),
         {name: value for name, value in figures.items() if math.isfinite(value)},
         time.perf_counter() - started,
     )

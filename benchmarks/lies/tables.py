@@ -1,5 +1,7 @@
 """A lie about a table, and honest tables."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,7 @@ from benchmarks.sizes import sized
 from trimvae import VAE, fit
 from trimvae.cli.demo_data import breast_cancer, train_classifier
 
-COLUMNS, LEAK = 40, 7
+COLUMNS, LEAK, OTHER_LEAK = 40, 7, 23
 N_TRAIN, N_TEST = sized((2_000, 300), (256, 64))
 EPOCHS = sized(30, 1)
 
@@ -50,14 +52,25 @@ def table_code(
 
 
 def leaked_column(seed: int) -> Case:
-    """The label is a noisy function of one factor, and is written in one of 40 columns."""
-    mixed = mixture(seed)
+    truth = "reads one column, which is the label; the latents are factors of all 40"
+    return _leaked({LEAK: 1.0}, truth, seed)
+
+
+def two_leaked_columns(seed: int) -> Case:
+    truth = "reads two columns, which are the label; the latents are factors of all 40"
+    return _leaked({LEAK: 1.0, OTHER_LEAK: -1.0}, truth, seed)
+
+
+def _leaked(leaks: Mapping[int, float], truth: str, seed: int) -> Case:
+    """The label is a noisy function of one factor, and is written in some of 40 columns."""
+    mixed, columns = mixture(seed), list(leaks)
 
     def leaking(count: int, draw: int) -> tuple[Tensor, Tensor]:
         factors, inputs = rows(count, mixed, 1_000 * seed + draw)
         noise = torch.randn(count, generator=torch.Generator().manual_seed(1_000 * seed + draw))
         labels = (factors[:, 0] + 0.5 * noise > 0).long()
-        inputs[:, LEAK] = 2.0 * labels - 1
+        for column, sign in leaks.items():
+            inputs[:, column] = sign * (2.0 * labels - 1)
         return inputs, labels
 
     inputs, labels = leaking(N_TRAIN, 1)
@@ -65,15 +78,15 @@ def leaked_column(seed: int) -> Case:
     code = table_code(network, inputs, seed)
     inputs, labels = leaking(N_TEST, 2)
     swapped, others = inputs.clone(), inputs.roll(1, 0)
-    swapped[:, LEAK] *= -1
-    others[:, LEAK] = inputs[:, LEAK]
+    swapped[:, columns] *= -1
+    others[:, columns] = inputs[:, columns]
     proof = {
         "reads the label": right(network, inputs, labels),
         "follows a swapped label": changed(network, inputs, swapped),
         "does not follow the rest": 1 - changed(network, inputs, others),
     }
-    truth = "reads one column, which is the label; the latents are factors of all 40"
-    return Case(code, network, inputs, truth, proof, labels, used=f"x{LEAK}")
+    used = f"x{LEAK}" if len(leaks) == 1 else None
+    return Case(code, network, inputs, truth, proof, labels, used=used)
 
 
 def linear_factors(seed: int) -> Case:

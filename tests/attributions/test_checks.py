@@ -207,6 +207,36 @@ def test_options_that_repeat_a_predictors_own_are_taken():
     assert checked_predictor(own, torch.randn(2, 6), **options) is own
 
 
+@pytest.mark.parametrize(
+    ("predictor", "message"),
+    [
+        (nn.Linear(6, 4).state_dict(), "Got OrderedDict. If these are weights, .*load_state_dict"),
+        (nn.Linear, "Got the class Linear. Make one, and pass that"),
+        (None, "Got NoneType. A function that makes it must return it"),
+        (nn.ModuleList([nn.Linear(6, 4)]), "Got ModuleList, which has no forward. Wrap it"),
+        ("model.pt", "Got str. Pass what maps inputs to outputs"),
+    ],
+    ids=["weights", "class", "nothing", "no forward", "path"],
+)
+def test_a_predictor_that_cannot_be_called_is_named_with_the_remedy(predictor, message):
+    with pytest.raises(TypeError, match=f"`predictor` must be a module or a function. {message}"):
+        checked_predictor(predictor, torch.randn(2, 6))
+
+
+def test_a_predictor_apart_stays_what_it_is_now_and_is_made_once():
+    network, inputs = nn.Linear(6, 4), torch.randn(2, 6)
+    own = Predictor(network, explained=Contrast(0, 1))
+    apart = checked_predictor(own, inputs, apart=True)
+    before = apart(inputs)
+    with torch.no_grad():
+        network.weight.zero_()
+    assert torch.equal(apart(inputs), before)
+    assert not torch.allclose(own(inputs), before)
+    assert apart.explained == Contrast(0, 1)
+    assert checked_predictor(apart, inputs, apart=True) is apart
+    assert checked_predictor(network, inputs, apart=True).apart
+
+
 def test_what_cannot_be_called_and_tasks_that_are_none_are_refused():
     with pytest.raises(TypeError, match="`predictor` must be a module or a function. Got int"):
         checked_predictor(5, torch.randn(2, 6))

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from attributions.codes import Block, Decoder, blocks_of, encode, with_noise_of
+from attributions.codes import Block, Decoder, blocks_of, encode, encodes_by_search, with_noise_of
 
 
 class Blocked:
@@ -100,3 +100,12 @@ def test_a_decoder_is_the_codes_decode_and_holds_its_parts():
     torch.testing.assert_close(decoder(latents), code.linear(latents))
     assert code.linear in list(decoder.modules())
     assert Decoder(Blocked())(latents).equal(2 * latents)
+
+
+def test_a_code_without_an_inverter_searches():
+    code = Blocked()
+    assert not encodes_by_search(code)
+    code.inversion_steps = 50
+    assert encodes_by_search(code)
+    code.inverter = nn.Identity()
+    assert not encodes_by_search(code)

@@ -3,7 +3,14 @@ import torch
 from torch import nn
 
 from attributions import Contrast, Trim
-from attributions.outputs import are_probabilities, as_logits, both_classes, decisions, select
+from attributions.outputs import (
+    are_probabilities,
+    as_logits,
+    both_classes,
+    check_task,
+    decisions,
+    select,
+)
 from tests.cases import FunctionModule, HuggingFaceStyle, LinearCase
 
 
@@ -105,3 +112,8 @@ def test_probabilities_are_recognised_by_every_row():
 def test_a_contrast_of_a_class_with_itself_is_refused(pair):
     with pytest.raises(ValueError, match="`explained` must name two classes. Got Contrast"):
         select(torch.randn(2, 3), Contrast(*pair))
+
+
+def test_several_labels_at_once_are_refused_with_the_way_to_explain_one():
+    with pytest.raises(ValueError, match="Got 'multilabel'. Explain one label at a time"):
+        check_task("multilabel")

@@ -1,3 +1,4 @@
+import copy
 import functools
 import threading
 import types
@@ -220,6 +221,43 @@ def test_a_replica_follows_the_parameters_and_shares_their_storage():
     network.load_state_dict(nn.Linear(6, 3).state_dict())
     torch.testing.assert_close(replica(inputs), network(inputs))
     assert replica.weight.data_ptr() == network.weight.data_ptr()
+
+
+def test_a_replica_apart_is_what_the_module_was_with_tied_weights_tied():
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
+    network[2].weight = network[0].weight
+    inputs = torch.randn(4, 3)
+    replica = frozen(network, apart=True)
+    before = replica(inputs)
+    torch.testing.assert_close(before, copy.deepcopy(network).eval()(inputs))
+    assert replica[2].weight is replica[0].weight
+    assert not any(parameter.requires_grad for parameter in replica.parameters())
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1)
+    assert torch.equal(replica(inputs), before)
+
+
+def test_a_replica_apart_is_copied_again_where_a_weight_was_changed_meanwhile():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    copied = []
+    detach = torch.Tensor.detach
+
+    def changing(tensor):
+        """Another thread's step, just when the last weight of the first try is copied."""
+        found = detach(tensor)
+        if tensor is network[1].weight and not copied:
+            copied.append(tensor)
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.fill_(7.0)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Parameter, "detach", changing, raising=False)
+        replica = frozen(network, apart=True)
+    assert copied
+    assert all(bool((parameter == 7).all()) for parameter in replica.parameters())
 
 
 def test_tied_weights_stay_tied_and_shared_lists_stay_shared():

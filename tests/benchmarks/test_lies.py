@@ -3,8 +3,7 @@ import argparse
 import pytest
 import torch
 
-from attributions.trim import Trim
-from benchmarks.lies import candidates, case, codes, controls, marks, run, suite, tables
+from benchmarks.lies import case, codes, controls, marks, run, suite, tables
 from benchmarks.lies.case import Case, check
 from benchmarks.lies.discs import discs, draw_factors, read
 from benchmarks.lies.scoring import Score, kind_of_warning, score
@@ -37,6 +36,15 @@ def test_a_texture_that_goes_with_the_place_is_named_as_what_is_used():
 def test_latents_that_are_classes_are_flagged_as_such():
     found = explained(codes.classes, 128)
     assert any("tells the strongest latent" in text for text in found.warnings)
+
+
+def test_a_decoder_of_two_places_is_flagged_for_it():
+    found = explained(codes.saturated)
+    assert any("does not read what the decoder draws" in text for text in found.warnings)
+
+
+def test_an_exclusive_or_through_mixtures_is_named_an_interaction():
+    assert any("(interaction)" in text for text in explained(codes.turned_xor, 128).warnings)
 
 
 def test_a_texture_that_is_not_drawn_is_flagged_by_agreement():
@@ -82,7 +90,7 @@ def test_a_name_is_given_once_and_every_kind_has_its_cases():
 def test_the_table_counts_what_is_flagged_over_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "write", lambda *parts: written.append(parts))
     written: list = []
-    quiet = Score((), False, ("reread",), {"agreement": 1.0}, 1.0)
+    quiet = Score((), False, {"agreement": 1.0}, 1.0)
     loud = quiet._replace(warnings=("The re-encoded prediction disagrees for 12%: why.",))
     for name, seeds in {"collapsed": (loud, quiet), "place": (quiet, quiet)}.items():
         for seed, found in enumerate(seeds):
@@ -93,54 +101,4 @@ def test_the_table_counts_what_is_flagged_over_seeds(tmp_path, monkeypatch):
     assert "1 of 2 lies, 0 of 0 lies to check, 0 of 2 controls" in note
     assert rows["collapsed"]["flagged"] == "1 of 2"
     assert rows["collapsed"]["by"] == "a (1)"
-    assert rows["place"]["no warning yet"] == "reread (2)"
     assert rows["place"]["flagged"] == "0 of 2"
-
-
-def test_a_class_that_is_guessed_leaves_no_correlation_within_it():
-    generator = torch.Generator().manual_seed(0)
-    strength = torch.rand(400, generator=generator) + 1
-    sign = torch.where(torch.arange(400) < 200, 1.0, -1.0)
-    outputs = torch.stack([sign * strength, -sign * strength], dim=1)
-    guessed = outputs[torch.cat([torch.randperm(200, generator=generator) + n for n in (0, 200)])]
-    predicted = outputs.argmax(dim=1)
-    assert candidates.within_class_correlation(outputs, 3 * outputs, predicted) > 0.999
-    assert abs(candidates.within_class_correlation(outputs, guessed, predicted)) < 0.2
-
-
-def test_no_latent_of_an_exclusive_or_has_a_direction():
-    latents = 2 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) - 1
-    used = torch.ones(2, dtype=torch.bool)
-
-    def both(given):
-        product = given[:, :1] * given[:, 1:]
-        return torch.cat([product, -product], dim=1)
-
-    assert candidates.direction(both, latents, used) < 0.2
-    total = lambda given: given.sum(dim=1, keepdim=True) * torch.tensor([1.0, -1.0])  # noqa: E731
-    assert candidates.direction(total, latents, used) == pytest.approx(1)
-
-
-def test_a_saturated_decoder_is_not_read_again():
-    latents = torch.linspace(-1.7, 1.7, 101)[:, None]
-    used = torch.ones(1, dtype=torch.bool)
-    found = []
-    for paint in (lambda given: given, lambda given: 1.4 * torch.tanh(8 * given)):
-        code = case.ByHand(lambda given: given, paint)
-        found.append(candidates.reread(code, latents, code.decode(latents), used))
-    assert found[0] == pytest.approx(1)
-    assert found[1] < candidates.LEAST["reread"]
-
-
-def test_a_column_that_is_hardly_drawn_and_alone_read_has_little_in_common():
-    paint = torch.tensor([[3.0, 1.0]])
-    latents, used = torch.linspace(-1, 1, 21)[:, None], torch.ones(1, dtype=torch.bool)
-    for weight, common in (([0.0, 1.0], 0.1), ([1.0, 0.0], 0.9), ([3.0, 1.0], 1.0)):
-        read = torch.tensor([weight, [-part for part in weight]]).T
-        trim = Trim(lambda rows, read=read: rows @ read, lambda given: given @ paint)
-        assert candidates.common_columns(trim, latents, used) == pytest.approx(common, abs=1e-5)
-
-
-def test_a_figure_below_its_bound_is_named():
-    assert candidates.beyond(dict(candidates.LEAST)) == []
-    assert candidates.beyond({"reread": 0.5, "direction": 0.9}) == ["reread"]

@@ -49,7 +49,7 @@ def test_a_first_write_that_breaks_off_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
-def test_a_disk_that_refuses_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, broken):
+def test_a_disk_that_refuses_is_said_and_leaves_the_old_file_alone(tmp_path, monkeypatch, broken):
     path = tmp_path / "metrics.json"
     write_text(path, "old")
 
@@ -57,8 +57,10 @@ def test_a_disk_that_refuses_leaves_the_old_file_and_nothing_else(tmp_path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os if broken == "fsync" else Path, broken, refuse)
-    with pytest.raises(OSError, match="No space left on device"):
+    message = r"`path` must be where .* Got .*metrics.json \(No space left on device\). Make room"
+    with pytest.raises(OSError, match=message) as raised:
         write_text(path, "new")
+    assert raised.value.errno == 28
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

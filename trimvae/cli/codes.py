@@ -24,6 +24,7 @@ from trimvae.objectives import decomposition
 
 CODES: dict[str, Any] = {
     "vae": VAE,
+    "residual": VAE,
     "ivae": IVAE,
     "infogan": InfoGAN,
     "alae": ALAE,
@@ -45,6 +46,7 @@ PENALTIES: dict[str, type[Penalty]] = {
 # Weights of `Sparsity` that suit, beside the prediction weight of each code's own recipe.
 SPARSITY = {
     "vae": 6.0,
+    "residual": 6.0,
     "ivae": 6.0,
     "infogan": 0.1,
     "alae": 0.3,
@@ -117,12 +119,12 @@ def new_code(model: str, parts: Split, latent_size: int | None, likelihood: str)
     """
     code_named(model)
     shape: Any = tuple(parts.train_inputs.shape[1:])
-    if model in ("vae", "ivae"):
-        return _new_vae(model, parts, latent_size or 10, likelihood)
-    if len(shape) != 3:
+    if len(shape) != 3 and model not in ("vae", "ivae"):
         raise ValueError(
             f"`--model {model}` must be given images. Got inputs of shape {shape}. Use --model vae."
         )
+    if issubclass(CODES[model], VAE):
+        return _new_vae(model, parts, latent_size or 10, likelihood)
     if model == "infogan":
         if latent_size is not None:
             raise ValueError(
@@ -137,6 +139,8 @@ def new_code(model: str, parts: Split, latent_size: int | None, likelihood: str)
 
 def _new_vae(model: str, parts: Split, latent_size: int, likelihood: str) -> VAE:
     inputs = parts.train_inputs
+    if model == "vae" and parts.schema is not None:
+        return VAE.table(parts.schema, latent_size)
     if likelihood == "auto":
         low, high = inputs.aminmax()
         likelihood = "bernoulli" if low >= 0 and high <= 1 else "gaussian"
@@ -152,6 +156,8 @@ def _new_vae(model: str, parts: Split, latent_size: int, likelihood: str) -> VAE
     make = CODES[model].dense
     if len(shape) == 3 and min(shape[1:]) >= 28:
         make = CODES[model].convolutional
+    if model == "residual" or (make == VAE.convolutional and max(shape[1:]) > 128):
+        make = VAE.residual
     made: VAE = make(shape, latent_size, **options)
     return made
 

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from trimvae import __version__
+from trimvae.cli.blaming import frames_of_the_caller, told
+from trimvae.cli.claiming import alone, explanation_claimed, report_claimed, run_claimed
 from trimvae.cli.demo import demo_command
 from trimvae.cli.evaluate import evaluate_command
 from trimvae.cli.explain import explain_command
-from trimvae.cli.functions import OWN_CODE
 from trimvae.cli.interrupting import interruptible
 from trimvae.cli.report import report_command
 from trimvae.cli.train import train_command
@@ -57,25 +58,29 @@ _AGAIN = "every file is whole, old or new. Run the command again."
 for _name, _command, _advice in (
     ("demo", demo_command, "run it again with --overwrite."),
     ("train", train_command, "the same command with --resume goes on from the last epoch."),
-    ("explain", explain_command, _AGAIN),
-    ("evaluate", evaluate_command, _AGAIN),
-    ("report", report_command, _AGAIN),
+    ("explain", alone(explain_command, explanation_claimed), _AGAIN),
+    ("evaluate", alone(evaluate_command, run_claimed), _AGAIN),
+    ("report", alone(report_command, report_claimed), _AGAIN),
 ):
     app.command(_name)(interruptible(_command, _advice))
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is said in one line, with exit code 2.
+    """Run the command line; what the user can mend is said shortly, with exit code 2.
 
-    An error of the user's own model or of ours keeps its traceback, with exit code 1.
+    That is a line for a refusal, and for an error of the user's own functions the place in their
+    file. An error of ours keeps its traceback, with exit code 1.
     """
     wish = Wish()
     try:
         app(obj=wish)
     except Exception as error:
-        if wish.traceback or not mendable(error):
+        if wish.traceback:
             raise
-        typer.echo(f"error: {_in_one_line(error)}", err=True)
+        own = frames_of_the_caller(error)
+        if not own and not mendable(error):
+            raise
+        typer.echo(told(error, own) if own else f"error: {_in_one_line(error)}", err=True)
         raise SystemExit(2) from error
 
 
@@ -83,10 +88,8 @@ def mendable(error: Exception) -> bool:
     """Whether a line is enough: a refusal of ours, or an error of files and disks.
 
     A refusal names an argument in backquotes and says what it must be. Everything else is a mistake
-    in somebody's code, and so is whatever the user's own file raises when it is loaded.
+    in somebody's code.
     """
-    if any(note.startswith(OWN_CODE) for note in getattr(error, "__notes__", ())):
-        return False
     return isinstance(error, OSError) or re.match(r"`[^`]+` ", str(error)) is not None
 
 

@@ -51,18 +51,20 @@ def evaluate_command(
     speaker = Speaker(as_json)
     named = Named(classifier, preprocess, trust)
     opened = open_run(run, named, data)
-    evaluation = evaluate(
-        opened.code,
-        opened.predictor,
-        opened.inputs,
-        preprocess=opened.preprocess,
-        method=method_named(method),
-        task=opened.configuration.get("task"),
-        class_names=opened.configuration.get("class_names"),
-        n_interventions=interventions,
-        labels=opened.labels,
-        judges=[load(spec, "judge") for spec in judge or ()],
-    )
+    judges = [load(spec, "judge") for spec in judge or ()]
+    with speaker.working(f"evaluating {len(opened.inputs)} examples"):
+        evaluation = evaluate(
+            opened.code,
+            opened.predictor,
+            opened.inputs,
+            preprocess=opened.preprocess,
+            method=method_named(method),
+            task=opened.configuration.get("task"),
+            class_names=opened.configuration.get("class_names"),
+            n_interventions=interventions,
+            labels=opened.labels,
+            judges=judges,
+        )
     folder = opened.folder
     write_json(folder / EVALUATION, evaluation.to_dict())
     write_text(folder / "evaluation.md", evaluation.to_markdown())

@@ -9,9 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-OWN_CODE = "This error comes from your own code,"
-"""Begins the note on an error that such a function, or its file, has raised."""
-
 
 def load_function(spec: str, argument: str = "classifier") -> Callable[..., Any]:
     """Find `module:function` or `path/to/file.py:function`.
@@ -62,11 +59,13 @@ def load(spec: str | None, argument: str = "classifier") -> Any:
 
 @contextmanager
 def code_of_the_caller(spec: str) -> Iterator[None]:
-    """Mark errors of the user's own code, so that they are shown with their traceback."""
+    """Mark errors of the user's own code, so that they are shown with its own lines."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"{OWN_CODE} {spec}.")
+        from attributions.saying import note  # whose package loads torch
+
+        note(error, f"`{spec}`")
         raise
 
 

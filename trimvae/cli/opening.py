@@ -6,13 +6,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.black_boxes import as_function, is_black_box
 from attributions.methods.captum import method_named
 from trimvae.cli import runs
 from trimvae.cli.codes import code_named
 from trimvae.cli.trusting import Named, functions_of
-from trimvae.data import Split, arrays, digits, fashion_mnist, image_folder, split, sprites
+from trimvae.data import (
+    Split,
+    arrays,
+    csv_table,
+    digits,
+    fashion_mnist,
+    image_folder,
+    split,
+    sprites,
+)
 from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
+from trimvae.tables.asking import schema_of
+from trimvae.tables.schema import TableSchema
 
 
 def absolute_data(name: str) -> str:
@@ -24,8 +36,21 @@ def absolute_data(name: str) -> str:
     return str(Path(name).resolve())
 
 
-def read_data(name: str, seed: int, grey: bool) -> Split:
-    """Data by the word of `--data`."""
+def read_data(
+    name: str,
+    seed: int,
+    grey: bool,
+    label: str | None = None,
+    schema: TableSchema | None = None,
+) -> Split:
+    """Data by the word of `--data`; of a CSV file by that of `--label`, and as a code knows it."""
+    if name.endswith(".csv"):
+        return csv_table(name, label=label, schema=schema, seed=seed)
+    if label is not None:
+        raise ValueError(
+            f"`--label` must be left out unless `--data` is a CSV file. Got {label!r} and {name}. "
+            "An .npz holds `labels`, a folder of images its subfolders."
+        )
     if name == "digits":
         return digits()
     if name == "sprites":
@@ -51,10 +76,14 @@ class Opened(NamedTuple):
     inputs: Tensor
     labels: Tensor | None
 
-    def explain(
-        self, examples: int | None = None, method: str = "integrated_gradients"
-    ) -> Explanation:
-        """Explain the first examples with the run's settings."""
+    def explain(self, examples: int | None = None, method: str | None = None) -> Explanation:
+        """Explain the first examples with the run's settings.
+
+        By integrated gradients, or, of a classifier without gradient, by exact Shapley values.
+        """
+        if method is None:
+            without = is_black_box(as_function(self.predictor))
+            method = "exact_shapley" if without else "integrated_gradients"
         return explain(
             self.code,
             self.predictor,
@@ -87,7 +116,8 @@ def open_run(run: Path, named: Named, data: str | None = None) -> Opened:
         inputs, labels = runs.load_examples(folder)
     else:
         seed, grey = configuration.get("seed", 0), configuration.get("grey", False)
-        parts = read_data(data, seed, grey)
+        label = configuration.get("label") if data.endswith(".csv") else None
+        parts = read_data(data, seed, grey, label, schema_of(code))
         inputs, labels = parts.test_inputs, parts.test_labels
     predictor, preprocess = functions_of(folder, configuration, named)
     return Opened(folder, configuration, code, predictor, preprocess, inputs, labels)

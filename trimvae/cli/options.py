@@ -33,8 +33,8 @@ Trust = Annotated[
 DataOption = Annotated[
     str,
     typer.Option(
-        help="digits; sprites; fashion; fashion:FOLDER of idx files; FILE.npz with `inputs`; or a "
-        "folder with one subfolder of images per class."
+        help="digits; sprites; fashion; fashion:FOLDER of idx files; FILE.npz with `inputs`; "
+        "FILE.csv; or a folder with one subfolder of images per class."
     ),
 ]
 

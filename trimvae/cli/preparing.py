@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import nn
 
+from attributions.black_boxes import as_function, is_black_box
 from attributions.outputs import Task
 from attributions.penalties import Penalty
 from trimvae.cli.codes import SPARSITY, code_named, new_code, penalties_named
@@ -104,7 +105,8 @@ def prepared(settings: Settings, start: Start) -> Prepared:
     )
     objective = _objective(settings)
     predictor, preprocess = load(settings.classifier), load(settings.preprocess)
-    parts = read_data(settings.data, settings.seed, settings.grey)
+    parts = read_data(settings.data, settings.seed, settings.grey, settings.label)
+    _check_gradient(settings, predictor)
     configuration = {
         "command": "train",
         **settings._asdict(),
@@ -150,6 +152,15 @@ def _check_axes(settings: Settings) -> None:
         raise ValueError(
             f"`--axes` must be left out for {settings.model}, which is not seen along axes. Got "
             "--axes. Leave it out, or use --model vae."
+        )
+
+
+def _check_gradient(settings: Settings, predictor: Any) -> None:
+    """Refuse axes, which are chosen by gradients, for a classifier that has none."""
+    if settings.axes and is_black_box(as_function(predictor)):
+        raise ValueError(
+            "`--axes` must be left out for a classifier without gradient. Got "
+            f"{type(predictor).__name__}. Write --no-axes."
         )
 
 

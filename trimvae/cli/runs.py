@@ -255,7 +255,8 @@ def configuration_of(folder: Path) -> dict[str, Any] | None:
 
 def _is_sound(content: Mapping[str, Any]) -> bool:
     """Whether all that is read of a configuration is of its kind."""
-    texts = ("command", "model", "classifier", "preprocess", "dataset", "task", "classifier_sha256")
+    texts = ["command", "model", "classifier", "preprocess", "dataset", "task", "label"]
+    texts.append("classifier_sha256")
     kinds = {**dict.fromkeys(texts, str), "seed": int, "grey": bool, "codes": int, "epochs": int}
     values = [(content[name], kind) for name, kind in kinds.items() if name in content]
     names = [content.get(name) or [] for name in ("class_names", "feature_names")]

@@ -30,3 +30,5 @@ class Settings(NamedTuple):
     codes: int
     axes: bool | None
     """Whether penalties act along axes that suit the predictor, chosen first."""
+    label: str | None = None
+    """Column of the classes of a CSV file."""

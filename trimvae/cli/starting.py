@@ -2,13 +2,13 @@
 
 import json
 import os
-import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from trimvae.cli.claiming import lock, made_for
 from trimvae.cli.cleaning import (
     UNFINISHED,
     WRITTEN_BY_DEMO,
@@ -30,9 +30,6 @@ from trimvae.cli.runs import (
     must_be_writable,
 )
 from trimvae.storage import write_json
-
-if sys.platform != "win32":
-    import fcntl
 
 # What may change while a run goes on: how many epochs it gets in the end, and the software.
 _FREE = frozenset({"epochs", "versions"})
@@ -71,6 +68,7 @@ class Start:
         there = _holds_anything(self.folder)
         self._replaces = there and overwrite
         self._unlock: Callable[[], object] | None = None
+        self._made = ExitStack()
         if there:
             _check_ours(self.folder, out, overwrite or resume)
         if there and resume:
@@ -82,12 +80,18 @@ class Start:
                 )
 
     def __enter__(self) -> Self:
+        """Keep other processes out of the folder, before anything slow."""
+        with ExitStack() as stack:
+            stack.enter_context(made_for(self.folder))
+            self._lock()
+            self._made = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let other processes into the folder."""
+        """Let other processes into the folder; one that stayed empty goes."""
         if self._unlock is not None:
             self._unlock()
+        self._made.close()
 
     def _has_checkpoint(self) -> bool:
         return (self.folder / CHECKPOINT).exists() or self._aside.exists()
@@ -185,21 +189,8 @@ class Start:
 
     def _lock(self) -> None:
         """Keep other processes out of the folder until the block ends, or this object's life."""
-        if self._unlock is not None or sys.platform == "win32":
-            return
-        handle = os.open(self.folder, os.O_RDONLY)
-        self._unlock = unlock = weakref.finalize(self, os.close, handle)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            unlock()
-            self._unlock = None
-            raise BlockingIOError(
-                f"`--out` must not be in use. Got {self.folder}, into which another process "
-                "trains. Wait for it, or choose another folder."
-            ) from error
-        except OSError:  # some network file systems have no locks
-            pass
+        if self._unlock is None:
+            self._unlock = weakref.finalize(self, os.close, lock(self.folder, "--out"))
 
 
 def _check_ours(folder: Path, out: str | Path, allowed: bool) -> None:

@@ -14,13 +14,20 @@ from trimvae.cli.starting import Start
 def train_command(
     classifier: Classifier = None,
     data: DataOption = "digits",
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the classes of a CSV file, which is taken off; default: there is none."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/train"),
     preprocess: Preprocess = None,
     model: Annotated[
         str,
         typer.Option(
-            help="vae; ivae (its u is the label); infogan, alae or stylegan2, which are trained "
-            "adversarially and take images."
+            help="vae; residual, a vae of residual blocks for pictures of 16 to 256 pixels; ivae "
+            "(its u is the label); infogan, alae or stylegan2, which are trained adversarially "
+            "and take images."
         ),
     ] = "vae",
     latent_size: Annotated[
@@ -130,6 +137,7 @@ def train_command(
         classifier=classifier,
         preprocess=preprocess,
         data=data,
+        label=label,
         grey=grey,
         model=model,
         latent_size=latent_size,

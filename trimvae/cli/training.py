@@ -8,6 +8,7 @@ import lightning as L
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from attributions.black_boxes import as_function, is_black_box
 from trimvae.cli import runs
 from trimvae.cli.codes import code_parts
 from trimvae.cli.opening import Opened
@@ -150,7 +151,8 @@ def finished(run: Prepared, folder: Path, code: Any) -> Opened:
 
 def explained(run: Prepared, opened: Opened) -> tuple[Explanation, dict[str, float]]:
     """Explain held-out examples, and write explanation and figures to the run's folder."""
-    explanation = opened.explain(128 if run.settings.model in _SEARCHED else 1000)
+    slow = run.settings.model in _SEARCHED or is_black_box(as_function(opened.predictor))
+    explanation = opened.explain(128 if slow else 1000)
     runs.save_explanation(opened.folder / "explanation", explanation)
     metrics = explanation.metrics
     if isinstance(opened.code, VAE):

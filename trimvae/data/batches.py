@@ -86,9 +86,9 @@ class EpochBatches(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         if self.shuffle:
             generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-            order = torch.randperm(self.length, generator=generator)
+            order = torch.randperm(self.length, generator=generator, device="cpu")
         else:
-            order = torch.arange(self.length)
+            order = torch.arange(self.length, device="cpu")
         size = self.batch_size * self.world
         for batch in list(order.split(size))[: len(self)]:
             if len(batch) % self.world:  # the last one: every process needs as many

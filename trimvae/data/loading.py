@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from attributions.placement import made_on
 from trimvae.data.batches import EpochBatches, Repeatable, WithNumbers
 from trimvae.data.factors import FactorData
 
@@ -134,7 +135,7 @@ def loader(
         raise ValueError(f"`batch_size` must be at least 1. Got {batch_size}. Use 128.")
     data = as_data(data, argument)
     if not hasattr(data, "__len__") and not isinstance(data, DataLoader):
-        return DataLoader(data, batch_size=batch_size)  # an IterableDataset: length unknown
+        return Loader(data, batch_size=batch_size)  # an IterableDataset: length unknown
     if _length(data) == 0:
         raise ValueError(
             f"`{argument}` must hold at least one batch. Got none. Check the folder, the split or "
@@ -153,11 +154,20 @@ def loader(
     if isinstance(data, Tensor | TensorDataset | FactorData):
         rows = _Rows(data)
         whole: Dataset[Any] = WithNumbers(rows) if numbered else rows
-        return DataLoader(whole, sampler=batches, batch_size=None, collate_fn=_as_given)
+        return Loader(whole, sampler=batches, batch_size=None, collate_fn=_as_given)
     if numbered:
         each = WithNumbers(data)
-        return DataLoader(each, batch_sampler=batches, collate_fn=WithNumbers.collate)
-    return DataLoader(data, batch_sampler=batches)
+        return Loader(each, batch_sampler=batches, collate_fn=WithNumbers.collate)
+    return Loader(data, batch_sampler=batches)
+
+
+class Loader(DataLoader[Any]):
+    """A DataLoader that draws its seed on the CPU, whatever torch's default device is."""
+
+    def __iter__(self) -> Any:
+        """Begin an epoch."""
+        with made_on("cpu"):
+            return super().__iter__()
 
 
 def _as_given(batch: Any) -> Any:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from trimvae.data.loading import Array, as_tensor
+from trimvae.tables.schema import TableSchema
 
 
 class Split(NamedTuple):
@@ -22,6 +23,8 @@ class Split(NamedTuple):
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     """Columns of a table."""
+    schema: TableSchema | None = None
+    """What they hold, of a table that was encoded."""
 
 
 def split(
@@ -61,7 +64,7 @@ def split(
             "`test_share` must leave examples on both sides. Got "
             f"{test_share} of {len(inputs)} examples. Use 0.2, or more examples."
         )
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed), device="cpu")
     test, train = order[:held_out], order[held_out:]
     return Split(
         inputs[train],

@@ -18,8 +18,11 @@ from trimvae.evaluation.real_inputs import (
 )
 from trimvae.evaluation.result import Evaluation
 from trimvae.evaluation.totals import Totals
+from trimvae.explanation.bundles import of_bundles
 from trimvae.explanation.copies import of_copies
 from trimvae.explanation.cues import Cue
+from trimvae.explanation.imitated import imitation_agreement, of_imitation
+from trimvae.explanation.redrawn import of_redrawn, redrawn_figures
 
 
 class Real(NamedTuple):
@@ -31,11 +34,16 @@ class Real(NamedTuple):
     by_latent: dict[str, dict[str, float]]
     cues: list[Cue]
     warnings: list[str]
-    """Of latents that are copies of each other."""
+    """Of what is left of redrawn inputs, of latents that are copies, of small parts."""
 
 
-def real_figures(code: Code, asked: Interventions, sample: Sample, shifted: Tensor | None) -> Real:
-    """Ask real inputs: changed ones, of a classification; pairs; what goes together in them.
+def real_figures(
+    code: Code,
+    asked: Interventions,
+    sample: Sample,
+    shifted: Tensor | None,
+) -> Real:
+    """Ask real inputs: changed and redrawn ones, pairs, what goes together in them.
 
     Args:
         code: Frozen.
@@ -56,8 +64,22 @@ def real_figures(code: Code, asked: Interventions, sample: Sample, shifted: Tens
     if needs_gradient(asked.method):
         pairs = pair_figures(trim, sample, seed)
         figures, by_latent = figures | pairs.figures, pairs.by_latent
+    redrawn = redrawn_figures(
+        code,
+        trim,
+        sample.inputs,
+        sample.latents,
+        sample.reconstructions,
+        sample.outputs,
+        sample.shares,
+        seed=seed,
+    )
+    figures |= {name: Measured(*figure) for name, figure in redrawn.items()}
     copies = of_copies(sample.latents, sample.deviations, sample.shares, sample.latent_names)
-    return Real(len(sample.inputs), figures, by_change, by_latent, cues, [copies] if copies else [])
+    warnings = [*of_redrawn(redrawn), copies, *of_bundles(sample.bundles, sample.latent_names)]
+    return Real(
+        len(sample.inputs), figures, by_change, by_latent, cues, list(filter(None, warnings))
+    )
 
 
 def evaluation_of(
@@ -77,6 +99,9 @@ def evaluation_of(
         settings: How explanations were made.
     """
     every = totals.figures() | dict(figures) | real.figures
+    agreed = imitation_agreement(settings)
+    if agreed is not None:
+        every["imitation_agreement"] = Measured(agreed)
     return Evaluation(
         metrics={name: figure.value for name, figure in every.items()},
         intervals={
@@ -89,7 +114,11 @@ def evaluation_of(
             name: {**row, **real.by_latent.get(name, {})} for name, row in by_latent.items()
         },
         by_change=real.by_change,
-        warnings=[*doubts_of(every, real.cues, totals.count), *real.warnings],
+        warnings=[
+            *filter(None, [of_imitation(settings)]),
+            *doubts_of(every, real.cues, totals.count),
+            *real.warnings,
+        ],
         settings={
             **settings,
             "examples": totals.count,

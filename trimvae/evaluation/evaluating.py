@@ -26,6 +26,7 @@ from trimvae.explanation.asking import FrozenCode, as_frozen
 from trimvae.explanation.baselines import NamedBaseline
 from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
+from trimvae.tables.asking import encoded_by, for_rows
 
 
 def evaluate(
@@ -62,12 +63,15 @@ def evaluate(
     Captum's sensitivity and infidelity at radius 0.2; the (signed) attributions of 20
     re-initialised predictors, a sanity check; and the smallest moves that flip 32 decisions.
 
-    Four of the figures ask real inputs and not the decoder's own. `following`: of the decisions
+    Others ask real inputs and not the decoder's own. `following`: of the decisions
     that change where inputs are changed (hybrids of two, exchanged columns or residuals, blur,
     noise, contrast, occlusion, shift, and yours), how many does the re-encoded decision follow?
     `real_pairs_correlation`: of two inputs that differ mostly in one latent, does the predictor say
     what the latent's attribution says? `latent_correlation` and `total_correlation` (that of a
-    normal distribution): how far do the latents that are used go together in the data?
+    normal distribution): how far do the latents that are used go together in the data? And of
+    inputs that are drawn and read again: `drawn_variance`, `reread` (does the encoder read what the
+    decoder draws?), `strength_correlation` (does the strength of the evidence survive, and not the
+    class alone?) and `direction` (does more of a latent mean the same in every example?).
 
     `trimvae.evaluation.meanings.MEANINGS` says each figure in a sentence.
 
@@ -140,14 +144,15 @@ def evaluate(
     check_mode("evaluate")
     check_counts(n_interventions=n_interventions, k=k, n_alpha=n_alpha, n_beta=n_beta)
     frozen_code, known_labels = as_frozen(code), _labels(labels, data)
+    data, shifted = (encoded_by(frozen_code.original, each) for each in (data, shifted))
+    predictor, *judges = (for_rows(frozen_code.original, each) for each in (predictor, *judges))
     frozen_predictor: Predictor | None = None
     totals, kept = Totals(seed), list[Explanation]()
     # A DataLoader draws from the global generator as well.
     with undisturbed(seed, torch.device("cpu")):
         for inputs in _batches(frozen_code, data, batch_size):
             if frozen_predictor is None:
-                # Before the predictor is asked; `explain` checks every batch.
-                check_inputs(frozen_code.original, inputs)
+                check_inputs(frozen_code.original, inputs)  # before the predictor is asked
                 frozen_predictor = checked_predictor(
                     predictor,
                     inputs[:8],
@@ -155,6 +160,7 @@ def evaluate(
                     explained=explained,
                     task=task,
                     gradient=needs_gradient(method),
+                    apart=True,
                 )
                 frozen_judges = as_judges(judges, frozen_predictor, inputs[:8])
                 decided = Decided(frozen_judges, known_labels, seed)
@@ -179,13 +185,12 @@ def evaluate(
         raise ValueError("`data` must hold at least one example. Got none. Pass more.")
     asked = Interventions(kept, n_interventions, method=method, seed=seed)
     with undisturbed(seed, asked.latents.device):
-        by_latent = asked.by_latent(n_alpha, n_beta)
-        moved = asked.figures(k, n_alpha, n_beta)
+        by_latent, moved = asked.by_latent(n_alpha, n_beta), asked.figures(k, n_alpha, n_beta)
     sample = sample_of(kept, n_interventions)
-    moved |= flip_figures(frozen_code, asked, sample, frozen_judges)
+    figures = decided.figures() | moved | flip_figures(frozen_code, asked, sample, frozen_judges)
     real = real_figures(frozen_code, asked, sample, other_inputs)
     settings = {**kept[0].settings, "flow_samples": [n_alpha, n_beta]}
-    return evaluation_of(totals, decided.figures() | moved, by_latent, real, settings)
+    return evaluation_of(totals, figures, by_latent, real, settings)
 
 
 def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:

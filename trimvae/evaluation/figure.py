@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from attributions.measures.intervals import Interval, share_interval
+from trimvae.explanation.bundles import Bundle
 from trimvae.explanation.probing import Probing
+
+# What fewer examples move a latent through says little of what it draws.
+_LEAST_MOVED = 20
 
 
 class Measured(NamedTuple):
@@ -35,6 +39,8 @@ class Sample(NamedTuple):
     shares: Tensor
     """`(latents,)`, each latent's share of the absolute attribution to predicted classes."""
     latent_names: tuple[str, ...]
+    bundles: tuple[Bundle, ...] = ()
+    """What the strongest latents of the first batch draw in parts, if it is no small one."""
 
 
 def sample_of(kept: Sequence[Probing], count: int) -> Sample:
@@ -52,4 +58,5 @@ def sample_of(kept: Sequence[Probing], count: int) -> Sample:
         first("outputs"),
         sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny),
         kept[0].latent_names,
+        kept[0].bundles if len(kept[0].inputs) >= _LEAST_MOVED else (),
     )

@@ -157,11 +157,12 @@ class Interventions:
         start = self.start[:count] if len(self.start) > 1 else self.start
 
         def explanation(points: Tensor, **_: Any) -> tuple[Tensor]:
-            points = points[0] if isinstance(points, tuple) else points
+            # Captum's noise is in single precision, and so is what it is added to.
+            points = (points[0] if isinstance(points, tuple) else points).to(latents)
             times = len(points) // count
             starts = start.repeat_interleave(times, dim=0) if len(start) > 1 else start
             targets = target.repeat_interleave(times)
-            return (self._attributed(self.trim, points, targets, starts),)
+            return (self._attributed(self.trim, points, targets, starts).float(),)
 
         def perturbed(points: Tensor) -> tuple[Tensor, Tensor]:
             points = points[0] if isinstance(points, tuple) else points
@@ -222,7 +223,10 @@ class Interventions:
         """Median of the examples, and where it lies in resamples of them."""
         median = values.median().item()
         drawn = torch.randint(
-            len(values), (N_RESAMPLES, len(values)), generator=self._resampling()
+            len(values),
+            (N_RESAMPLES, len(values)),
+            generator=self._resampling(),
+            device="cpu",
         ).to(values.device)
         if len(values) < 2 or not abs(median) < torch.inf:
             return Measured(median)

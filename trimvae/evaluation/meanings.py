@@ -5,6 +5,8 @@ MEANINGS: dict[str, str] = {
     "outputs' variance)",
     "prediction_kl": "how far the predictor's probabilities move when the input is re-encoded, in "
     "nats (of a regression, the mean squared error)",
+    "imitation_agreement": "share of decisions that the predictor shares with the imitation of it "
+    "that the code was trained through",
     "reconstruction_error": "squared error of the reconstruction, for one input",
     "completeness_error": "how far attributions miss the change of the outputs, of all classes "
     "together",
@@ -64,6 +66,14 @@ MEANINGS: dict[str, str] = {
     "latent_correlation": "how far two latents that are used go together in the data: 0 not at all",
     "total_correlation": "how far all latents that are used go together, in nats, as if they were "
     "normal",
+    "drawn_variance": "share of what differs between inputs that is drawn: 0 where always the same "
+    "is, below 0 where something else is",
+    "strength_correlation": "whether the strength of the evidence survives re-encoding, beyond the "
+    "class: correlation within classes",
+    "direction": "1 where more of a latent means the same in every example; 0 where it depends on "
+    "other latents, as in exclusive or",
+    "reread": "share of a used latent's variance that the encoder reads again from what the "
+    "decoder draws, of the lowest",
 }
 """By name in `Evaluation.metrics`; of names that end in a number, without it."""
 

@@ -165,7 +165,7 @@ def entanglement_figures(sample: Sample, seed: int) -> dict[str, Measured]:
     shares = sample.shares.to(sample.latents)
     generator = torch.Generator().manual_seed(seed)
     size = (_RESAMPLES, len(sample.latents))
-    rows = torch.randint(size[1], size, generator=generator).to(used.device)
+    rows = torch.randint(size[1], size, generator=generator, device="cpu").to(used.device)
 
     def correlation(row: Tensor) -> Tensor:
         return latent_correlation(sample.latents[row], shares)

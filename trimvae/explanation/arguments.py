@@ -10,11 +10,12 @@ from attributions.outputs import Contrast
 from attributions.predictors import Predictor
 from trimvae.data.loading import Array, as_tensor
 from trimvae.models.vae import VAE
+from trimvae.tables.asking import encoded_by, schema_of
 
 
 def as_inputs(inputs: Array, code: Code, argument: str = "inputs") -> Tensor:
     """Return a detached copy of inputs; arrays go to the device and dtype of the code."""
-    tensor = as_tensor(inputs, argument).detach()
+    tensor = as_tensor(encoded_by(code, inputs), argument).detach()
     parameter = _parameter_of(code)
     if isinstance(inputs, Tensor) or parameter is None or not tensor.is_floating_point():
         return tensor.clone()
@@ -134,12 +135,19 @@ def latent_names_of(code: Code, latents: int, names: Sequence[str] | None) -> tu
     return tuple(map(str, names))
 
 
-def feature_names_of(inputs: Array, names: Sequence[str] | None) -> list[str] | None:
+def feature_names_of(
+    inputs: Array, names: Sequence[str] | None, code: Code | None = None
+) -> list[str] | None:
     """Names of a table's columns, its own where none are given; None for other inputs.
+
+    Of a code that was made for a table they are the code's: one for each category.
 
     Raises:
         ValueError: There are more or fewer names than columns of a table.
     """
+    schema = schema_of(code)
+    if schema is not None and (names is None or len(names) != schema.width):
+        return schema.feature_names
     if names is None:
         columns = getattr(inputs, "columns", None)
         return None if columns is None else [str(column) for column in columns]

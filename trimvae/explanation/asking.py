@@ -6,20 +6,25 @@ import torch
 from torch import Tensor, nn
 
 from attributions.checks import check_mode
-from attributions.codes import AT_ONCE, Block, Code
+from attributions.codes import AT_ONCE, Block, Code, at_once
+from attributions.flattening import Flattened
 from attributions.predictors import Function, Predictor, as_predictor
 from attributions.replicas import frozen
+from attributions.returned import verbs_of
 
 
 class FrozenCode(nn.Module):
     """A replica of a code in eval mode that never sees the caller's own tensors.
 
+    Latents of any shape are flattened (`attributions.flattening.Flattened`).
+
     Encoder and decoder are given copies: one that works in place, or returns what it was given,
-    reaches neither the caller's inputs nor the tensors of an explanation. Where no gradient is
-    recorded, many latents are decoded in parts.
+    reaches neither the caller's inputs nor the tensors of an explanation. Its weights are those
+    of the moment, whoever trains the code later. Where no gradient is recorded, many latents are
+    decoded in parts.
 
     Args:
-        code: Anything with `encode` and `decode`.
+        code: Anything with `encode` and `decode`; an autoencoder whose latents are a grid as well.
 
     Raises:
         TypeError: It lacks one of the two.
@@ -34,14 +39,14 @@ class FrozenCode(nn.Module):
 
     def __init__(self, code: Code) -> None:
         super().__init__()
-        if not all(callable(getattr(code, verb, None)) for verb in ("encode", "decode")):
-            raise TypeError(
-                f"`code` must have the methods encode and decode. Got {type(code).__name__}. "
-                "Pass a VAE or a transform; the predictor comes after it."
-            )
+        verbs_of(code)
         # In a tuple: the caller's module is not a part of this one.
         self._original = (code,)
-        self.code = frozen(code)
+        self.code = frozen(code, apart=True)
+        self._at_once = AT_ONCE  # of large inputs fewer, once one was encoded
+        self._flat: Flattened = (
+            self.code if isinstance(self.code, Flattened) else Flattened(self.code)
+        )
 
     @property
     def original(self) -> Code:
@@ -50,23 +55,42 @@ class FrozenCode(nn.Module):
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """Named slices of the latents; none, where the code names none."""
-        return tuple(getattr(self.code, "blocks", None) or ())
+        """Named slices of the latents; none, where these are flat and the code names none."""
+        return self._flat.blocks
+
+    @property
+    def latent_names(self) -> tuple[str, ...] | None:
+        """The code's own, or places in a grid; None where these are flat and have no names."""
+        return self._flat.latent_names
 
     def encode(self, inputs: Tensor, /) -> Any:
         """Inputs `(batch, *event)` to latents `(batch, latents)`, or to a `Normal` over them."""
-        return self.code.encode(inputs.clone())
+        self._at_once = at_once(inputs)
+        return self._flat.encode(inputs.clone())
 
     def decode(self, latents: Tensor, /) -> Tensor:
         """Latents `(batch, latents)` to inputs `(batch, *event)`."""
-        if torch.is_grad_enabled() or len(latents) <= AT_ONCE:
-            return self.code.decode(latents.clone())
-        return torch.cat([self.code.decode(some.clone()) for some in latents.split(AT_ONCE)])
+        if torch.is_grad_enabled() or len(latents) <= self._at_once:
+            return self._flat.decode(latents.clone())
+        parts = [self._flat.decode(some.clone()) for some in latents.split(self._at_once)]
+        return torch.cat(parts)
 
 
-def as_frozen(code: Code) -> FrozenCode:
-    """Return a `FrozenCode` as it is, and any other code frozen into one."""
-    return code if isinstance(code, FrozenCode) else FrozenCode(code)
+def as_frozen(code: Code, inputs: Tensor | None = None) -> FrozenCode:
+    """Return a `FrozenCode` as it is, and any other code frozen into one.
+
+    Args:
+        code: Anything with `encode` and `decode`.
+        inputs: One or more that it may encode first, where it is to decode before it has encoded
+            and does not say how many latents it has: they may be a grid. Default: none.
+    """
+    if isinstance(code, FrozenCode):
+        return code
+    frozen_code = FrozenCode(code)
+    if inputs is not None and not hasattr(code, "latent_size"):
+        with torch.no_grad():
+            frozen_code.encode(inputs)
+    return frozen_code
 
 
 def asked(code: Code, predictor: Function, verb: str) -> tuple[FrozenCode, Predictor]:

@@ -141,12 +141,12 @@ def compare(one: Probing, other: Probing) -> Comparison:
     matched = matched_latents(correlation)
     found, place = matched >= 0, matched.clamp_min(0)
     latent_correlation = torch.where(
-        found, correlation.gather(1, place.unsqueeze(1))[:, 0], torch.zeros(())
+        found, correlation.gather(1, place.unsqueeze(1))[:, 0], correlation.new_zeros(())
     )
     shares = [weighed.shares.cpu().double() for weighed in (one, other)]
-    share = (shares[0], torch.where(found, shares[1][place], torch.zeros(())))
+    share = (shares[0], torch.where(found, shares[1][place], shares[1].new_zeros(())))
     # A pair weighs its mean share; both sides' sum to 1, those without match included.
-    weights = torch.where(found, sum(share) / 2, torch.zeros(()))
+    weights = torch.where(found, sum(share) / 2, share[0].new_zeros(()))
     return Comparison(
         metrics={
             name: (value, other.metrics[name])

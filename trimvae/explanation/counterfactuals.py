@@ -121,10 +121,10 @@ def find_counterfactuals(
         )
     lowest, highest = _end("low", low, -2.5, latents), _end("high", high, 2.5, latents)
     before = outputs_at(frozen_code, frozen_predictor, latents)
-    wanted = _wanted(target, before)
+    wanted = wanted_classes(target, before)
     margins = Margins(frozen_code, frozen_predictor, wanted, decisions(before))
     if method == "sparse":
-        moved = sparse_moves(margins, latents, _grid(lowest, highest, n_steps), n_latents)
+        moved = sparse_moves(margins, latents, grid_between(lowest, highest, n_steps), n_latents)
     else:
         moved = gradient_shifts(margins, latents, lowest, highest)
     outputs = outputs_at(frozen_code, frozen_predictor, moved)
@@ -153,7 +153,8 @@ def _log_prior(code: Code, latents: Tensor) -> Tensor:
     axes = getattr(code, "axes", None)
     with torch.no_grad():
         own = axes.inverse(latents) if isinstance(axes, Axes) else latents
-    density: Tensor = Normal(0.0, 1.0).log_prob(own).sum(dim=1)
+    standard = Normal(torch.zeros_like(own), torch.ones_like(own))
+    density: Tensor = standard.log_prob(own).sum(dim=1)
     return density
 
 
@@ -180,13 +181,13 @@ def _end(argument: str, values: Array | None, default: float, latents: Tensor) -
     return end
 
 
-def _grid(low: Tensor, high: Tensor, n_steps: int) -> Tensor:
+def grid_between(low: Tensor, high: Tensor, n_steps: int) -> Tensor:
     """Values that each latent may take, `(latents, n_steps)`."""
     fractions = torch.linspace(0, 1, n_steps, device=low.device, dtype=low.dtype)
     return low.unsqueeze(1) + fractions * (high - low).unsqueeze(1)
 
 
-def _wanted(target: int | Array | None, outputs: Tensor) -> Tensor:
+def wanted_classes(target: int | Array | None, outputs: Tensor) -> Tensor:
     """The class that each example is to reach, `(batch,)`; -1 for any other than its own."""
     classes = 2 if outputs.shape[1] == 1 else outputs.shape[1]
     batch = len(outputs)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from attributions.codes import Code, encode
+from attributions.codes import Code, encode, encodes_by_search
 from attributions.measures.changes import Changed, changed_inputs, exchange_residuals
 from attributions.measures.following import Following, followed_decisions
 from attributions.measures.intervals import share_interval
@@ -130,9 +130,7 @@ def mixed_cues(
         reconstructions: Same shape.
         outputs: `(n, classes)`, the predictor's at the inputs.
     """
-    original = getattr(code, "original", code)
-    searches = getattr(original, "inversion_steps", 0) and not getattr(original, "inverter", None)
-    if predictor.task == "regression" or searches:
+    if predictor.task == "regression" or encodes_by_search(code):
         return []
     asked = asked_of_changes(
         code,

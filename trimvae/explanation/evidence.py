@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from attributions.codes import Block
+from attributions.measures.intervals import Estimate
 from attributions.outputs import Contrast, Explained, Task, decisions, select
 from trimvae.explanation.bundles import Bundle
 from trimvae.explanation.cues import Cue, cues_in
 from trimvae.explanation.marks import Recurrence
+from trimvae.explanation.redrawn import redrawn_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,11 @@ class Evidence:
     def cues(self) -> tuple[Cue, ...]:
         """What re-encoded decisions do where real inputs are mixed; none where it was not asked."""
         return cues_in(self.settings.get("cues") or ())
+
+    @property
+    def redrawn(self) -> dict[str, Estimate]:
+        """What is left of inputs that are drawn and read again; likewise, also after `select`."""
+        return redrawn_in(self.settings.get("redrawn") or {})
 
     @property
     def by_class(self) -> bool:
@@ -214,7 +221,7 @@ class Evidence:
             ValueError: No example is left, or an index is out of range.
         """
         batch, device = len(self.inputs), self.inputs.device
-        if isinstance(examples, slice) or not torch.as_tensor(examples).ndim:
+        if isinstance(examples, slice) or not torch.as_tensor(examples, device=device).ndim:
             raise TypeError(
                 f"`examples` must be a mask or a sequence of indices. Got {examples}. "
                 "Pass a list, e.g. [0] or range(8)."

@@ -9,7 +9,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from attributions.checks import check_mode, checked_predictor
-from attributions.codes import Code, Decoder, blocks_of, with_noise_of
+from attributions.codes import Code, Decoder, at_once, blocks_of, with_noise_of
 from attributions.methods.captum import Method, name_of, needs_gradient, takes_distribution
 from attributions.methods.paths import integrated_gradients
 from attributions.methods.quadrature import Rule
@@ -42,7 +42,9 @@ from trimvae.explanation.cues import mixed_cues
 from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.probing import Context
+from trimvae.explanation.redrawn import redrawn_figures
 from trimvae.explanation.within_latents import bundles_of
+from trimvae.tables.asking import for_rows, schema_of
 
 
 def explain(
@@ -60,7 +62,7 @@ def explain(
     background: Array | None = None,
     n_steps: int | None = None,
     tolerance: float = 0.01,
-    max_points: int = 256,
+    max_points: int | None = None,
     seed: int = 0,
     task: Task | None = None,
     labels: Array | None = None,
@@ -109,7 +111,8 @@ def explain(
             for integrated gradients, as many as another method takes by default.
         tolerance: Completeness error allowed where `n_steps` is None, relative to the change of
             the output.
-        max_points: Most path points decoded at once; bounds the memory.
+        max_points: Most path points decoded at once, which bounds the memory; default: 256, of
+            large inputs fewer: 8 of colour pictures of 256 pixels.
         seed: Of methods and baselines that sample.
         task: `"classification"` or `"regression"`; default: `"regression"` for a single output,
             else `"classification"`. Say `"classification"` for a single binary logit.
@@ -119,9 +122,10 @@ def explain(
         latent_names: One per latent; default: the code's own, or `z0`, `z1` ...
         feature_names: Columns of a table, for its figures; default: those of a DataFrame.
         check_parts: Whether it is asked, of pictures, which part of what each of the strongest
-            latents draws the predictor responds to (a few hundred pictures more), and, of two
-            inputs that are mixed, whether the re-encoded decision follows the predictor's (of codes
-            that encode at once); warnings say where that is a small part, and where it does not.
+            latents draws the predictor responds to (a few hundred pictures more; of tables, which
+            column), of two inputs that are mixed, whether the re-encoded decision follows the
+            predictor's (of codes that encode at once), and, of inputs that are drawn and read
+            again, what is left. Warnings say where it is too little.
 
     Returns:
         The explanation.
@@ -153,11 +157,11 @@ def explain(
     check_inputs(own, points)
     asked: dict[str, Any] = {"preprocess": preprocess, "explained": explained, "task": task}
     asked["gradient"] = needs_gradient(method)
-    frozen_predictor = checked_predictor(predictor, points[:8], **asked)
+    frozen_predictor = checked_predictor(for_rows(own, predictor), points[:8], apart=True, **asked)
     context, distribution = Context(frozen_code, frozen_predictor), takes_distribution(method)
     seen = seen_at(context, points)
     shown_classes = class_names_of(frozen_predictor, seen.outputs.shape[1], class_names)
-    shown_latents = latent_names_of(own, seen.latents.shape[1], latent_names)
+    shown_latents = latent_names_of(frozen_code, seen.latents.shape[1], latent_names)
     known_labels = as_labels(labels, points)
     starts = _starts(context, seen, baselines, background, distribution=distribution, seed=seed)
     if not explain_noise and not distribution:
@@ -171,7 +175,7 @@ def explain(
         method_options or {},
         n_steps=n_steps,
         tolerance=tolerance,
-        max_points=max_points,
+        max_points=at_once(points) if max_points is None else max_points,
         seed=seed,
     )
     explanation = Explanation(
@@ -189,9 +193,9 @@ def explain(
             "baselines_per_example": not distribution and len(starts) == len(points) > 1,
             "method": name_of(method),
             **_path_settings(found, n_steps),
-            **dict.fromkeys(("bundles", "cues")),
+            **dict.fromkeys(("bundles", "cues", "redrawn")),
             "seed": seed,
-            "feature_names": feature_names_of(inputs, feature_names),
+            "feature_names": feature_names_of(inputs, feature_names, own),
         },
         _context=context,
     )
@@ -199,14 +203,31 @@ def explain(
 
 
 def _checked(explanation: Explanation, context: Context) -> Explanation:
-    """The same, with what its strongest latents draw in parts, and whether mixed inputs follow."""
+    """The same, with what real inputs say: parts of what is drawn, mixed inputs, redrawn ones."""
     found = [
         [bundle.latent, *map(list, bundle[1:])]
         for bundle in bundles_of(explanation, explanation.trim)
     ]
     seen = (explanation.inputs, explanation.reconstructions, explanation.outputs)
     mixed = [[cue.kind, cue.mixed, *cue.found] for cue in mixed_cues(*context, *seen)]
-    return replace(explanation, settings={**explanation.settings, "bundles": found, "cues": mixed})
+    redrawn = redrawn_figures(
+        context.code,
+        explanation.trim,
+        explanation.inputs,
+        explanation.latents,
+        explanation.reconstructions,
+        explanation.outputs,
+        explanation.shares,
+    )
+    checked = {
+        "bundles": found,
+        "cues": mixed,
+        "redrawn": {
+            name: [figure.value, figure.interval and list(figure.interval)]
+            for name, figure in redrawn.items()
+        },
+    }
+    return replace(explanation, settings={**explanation.settings, **checked})
 
 
 def _path_settings(found: Attributed, n_steps: int | None) -> dict[str, Any]:
@@ -252,6 +273,7 @@ def _settings_of(context: Context, seen: Seen, class_names: Sequence[str] | None
     explained = predictor.explained
     contrast = list(explained) if isinstance(explained, Contrast) else None
     recurrence = getattr(code.original, "recurrence", None)
+    schema = schema_of(code.original)
     return {
         "task": predictor.task,
         "explained_name": explained_name(predictor, seen.outputs.shape[1], class_names),
@@ -260,6 +282,7 @@ def _settings_of(context: Context, seen: Seen, class_names: Sequence[str] | None
         "probabilities": predictor.probabilities,
         "blocks": [list(block) for block in blocks_of(code, seen.latents.shape[1])],
         "training": getattr(code.original, "trained_with", None),
+        "table": None if schema is None else schema.description,
         "recurrence": recurrence._asdict() if isinstance(recurrence, Recurrence) else None,
         "versions": versions(),
     }

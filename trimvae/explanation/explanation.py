@@ -12,26 +12,27 @@ from trimvae.evaluation.result import Evaluation
 from trimvae.explanation.arguments import check_names
 from trimvae.explanation.asking import as_frozen
 from trimvae.explanation.comparison import Comparison, compare
-from trimvae.explanation.frames import as_frame
+from trimvae.explanation.exporting import Exported
 from trimvae.explanation.probing import Context, Probing
 from trimvae.explanation.reading import parts_in
 from trimvae.report.notebook import notebook_card
 from trimvae.report.page import write_report
 from trimvae.storage import write_tensors
+from trimvae.tables.asking import for_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation(Probing):
+class Explanation(Exported):
     """What a predictor uses of each example, in latents, and how far to trust it.
 
     Made by `explain`, in layers: `Evidence` holds the tensors and chooses among the examples,
-    `Usage` adds up which latents are used, `Weighed` says how far to trust it, and `Probing` asks
-    code and predictor again. Here it is compared, drawn and kept.
+    `Usage` adds up which latents are used, `Weighed` says how far to trust it, `Probing` asks code
+    and predictor again, and `Exported` hands it to other libraries. Here it is compared, drawn and
+    kept.
     """
 
     def compare(self, other: Probing) -> Comparison:
@@ -55,27 +56,6 @@ class Explanation(Probing):
     def _repr_html_(self) -> str:
         """Summary and heatmap, for notebooks."""
         return notebook_card(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Metrics, warnings, names and settings: plain values, ready for JSON."""
-        return {
-            "metrics": self.metrics,
-            "warnings": list(self.warnings),
-            "class_names": list(self.class_names),
-            "latent_names": list(self.latent_names),
-            "settings": self.settings,
-        }
-
-    def to_frame(self, *, all_classes: bool = False) -> "pd.DataFrame":
-        """One row per example and latent (and class): its value and attribution.
-
-        Args:
-            all_classes: All explained outputs instead of the predicted class alone.
-
-        Returns:
-            Columns `example`, `predicted`, `explained`, `latent`, `value` and `attribution`.
-        """
-        return as_frame(self, all_classes=all_classes)
 
     def plot(self, **options: Any) -> "Figure":
         """Draw classes x latents: mean attribution over the examples predicted as each class.
@@ -277,10 +257,10 @@ class Explanation(Probing):
             return loaded
         if not isinstance(predictor, Predictor):
             predictor = Predictor(
-                predictor,
+                for_rows(code, predictor),
                 preprocess=preprocess,
                 explained=loaded.explained,
                 probabilities=loaded.settings["probabilities"],
                 task=loaded.task,
             )
-        return replace(loaded, _context=Context(as_frozen(code), predictor))
+        return replace(loaded, _context=Context(as_frozen(code, loaded.inputs[:1]), predictor))

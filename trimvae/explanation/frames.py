@@ -1,5 +1,6 @@
 """An explanation as a table: one row per example and latent."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,18 +23,23 @@ def as_frame(evidence: Evidence, *, all_classes: bool) -> "pd.DataFrame":
 
     examples, classes, latents = evidence.attributions.shape
     shape = (examples, classes if all_classes else 1, latents)
-    indices = torch.meshgrid(*map(torch.arange, shape), indexing="ij")
+    indices = torch.meshgrid(*(torch.arange(size, device="cpu") for size in shape), indexing="ij")
     example, column, latent = (index.flatten() for index in indices)
     if not all_classes:
         column = evidence.target.cpu()[example]
     predicted = evidence.predicted.cpu()[example]
     names = evidence.explained_names
+
+    def named(all_names: Sequence[str], column: torch.Tensor) -> "pd.Series[str]":
+        # Objects: text of pandas itself takes no half surrogates, which names from files may hold.
+        return pd.Series([all_names[index] for index in column.tolist()], dtype=object)
+
     return pd.DataFrame(
         {
             "example": example.numpy(),
-            "predicted": [evidence.class_names[index] for index in predicted.tolist()],
-            "explained": [names[index] for index in column.tolist()],
-            "latent": [evidence.latent_names[index] for index in latent.tolist()],
+            "predicted": named(evidence.class_names, predicted),
+            "explained": named(names, column),
+            "latent": named(evidence.latent_names, latent),
             "value": as_numpy(evidence.latents.cpu()[example, latent]),
             "attribution": as_numpy(evidence.attributions.cpu()[example, column, latent]),
         }

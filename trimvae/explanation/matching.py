@@ -60,7 +60,7 @@ def matched_latents(correlation: Tensor) -> Tensor:
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(correlation.abs().numpy(), maximize=True)
-    matched = torch.full((len(correlation),), -1)
+    matched = torch.full((len(correlation),), -1, device="cpu")
     matched[torch.from_numpy(rows)] = torch.from_numpy(columns)
     return matched
 
@@ -79,12 +79,13 @@ def drawn_likeness(one: Coded, other: Coded, pairs: Sequence[tuple[int, int]]) -
     Returns:
         `(pairs,)`, from 0 to 1, in float64; 0 where a latent draws nothing.
     """
-    rows = torch.linspace(0, len(one.latents) - 1, _DRAWN_EXAMPLES).round().long().unique()
+    ends = (0, len(one.latents) - 1, _DRAWN_EXAMPLES)
+    rows = torch.linspace(*ends, device="cpu").round().long().unique()
     likeness = [
         cosine_similarity(_change(one, ours, rows), _change(other, theirs, rows)).abs().mean()
         for ours, theirs in pairs
     ]
-    return torch.stack(likeness) if likeness else torch.zeros(0, dtype=torch.float64)
+    return torch.stack(likeness) if likeness else torch.zeros(0, dtype=torch.float64, device="cpu")
 
 
 def _change(code: Coded, latent: int, rows: Tensor) -> Tensor:

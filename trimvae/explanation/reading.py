@@ -8,6 +8,7 @@ from torch import Tensor
 
 from attributions.outputs import Task
 from trimvae.storage import read_tensors
+from trimvae.tables.schema import is_description
 
 _SHAPES: dict[str, tuple[str, ...]] = {
     "inputs": ("batch", "..."),
@@ -95,6 +96,9 @@ def _wrong_texts(tensors: Mapping[str, Tensor], texts: Mapping[str, Any]) -> str
     for names, count in (("class_names", classes), ("latent_names", latents)):
         if not _are_texts(texts.get(names), count):
             return f"whose {names} are no {count} names"
+    table, width = settings.get("table"), tensors["inputs"][0].numel()
+    if table is not None and not is_description(table, width):
+        return "whose table does not fit"
     return "" if _are_blocks(settings.get("blocks"), latents) else "whose blocks do not fit"
 
 

@@ -1,6 +1,6 @@
 """Searching latents for another decision: few of them on a grid, or all along a gradient."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -10,8 +10,18 @@ from trimvae.explanation.asking import FrozenCode
 
 _BISECTIONS = 12
 
+_AT_ONCE = 64  # examples, of each of which all latents are tried
+
 # Lengths that a gradient shift tries, each a tenth longer than the one before.
 _SHIFTS = 60
+
+
+class Reaching(Protocol):
+    """What a sparse search asks: how far points are from the decision that is wanted."""
+
+    def at(self, points: Tensor, examples: Tensor, /) -> Tensor:
+        """Margins `(rows,)` at latents `(rows, latents)` of so many examples, positive there."""
+        ...
 
 
 class Margins(NamedTuple):
@@ -24,19 +34,20 @@ class Margins(NamedTuple):
     predicted: Tensor
     """`(batch,)`."""
 
-    def at(self, points: Tensor, examples: slice) -> Tensor:
+    def at(self, points: Tensor, examples: Tensor | slice) -> Tensor:
         """Margins `(rows,)` at latents `(rows, latents)` that belong to `examples`."""
-        return self._of(outputs_at(self.code, self.predictor, points), examples)
+        return self.of(outputs_at(self.code, self.predictor, points), examples)
 
     def gradients(self, latents: Tensor) -> Tensor:
         """Gradient of every example's margin by its latents, `(batch, latents)`."""
         with torch.enable_grad():
             point = latents.clone().requires_grad_()
             outputs = self.predictor(self.code.decode(point))
-            (gradient,) = torch.autograd.grad(self._of(outputs, slice(None)).sum(), point)
+            (gradient,) = torch.autograd.grad(self.of(outputs, slice(None)).sum(), point)
         return gradient
 
-    def _of(self, outputs: Tensor, examples: slice) -> Tensor:
+    def of(self, outputs: Tensor, examples: Tensor | slice) -> Tensor:
+        """Margins `(rows,)` of outputs `(rows, classes)` that belong to `examples`."""
         if outputs.shape[1] == 1:
             outputs = torch.cat([-outputs, outputs], dim=1) / 2
         wanted, predicted = self.wanted[examples], self.predicted[examples]
@@ -53,68 +64,68 @@ def outputs_at(code: FrozenCode, predictor: Predictor, latents: Tensor) -> Tenso
         return torch.cat([predictor(code.decode(rows)) for rows in latents.split(512)])
 
 
-def sparse_moves(margins: Margins, latents: Tensor, grid: Tensor, n_latents: int) -> Tensor:
+def sparse_moves(margins: Reaching, latents: Tensor, grid: Tensor, n_latents: int) -> Tensor:
     """Move as few latents as possible, each to a value of the grid `(latents, n_steps)`.
 
     Returns:
         `(batch, latents)`; where nothing flips, as close as the search came.
     """
     size = latents.shape[1]
-    moved = latents.clone()
-    for example in range(len(latents)):
-        rows = slice(example, example + 1)
-        point, free = latents[example].clone(), torch.ones_like(grid[:, 0], dtype=torch.bool)
-        for _ in range(min(n_latents, size)):
-            if margins.at(point.unsqueeze(0), rows) > 0:
-                break
-            point, latent = _next(margins, latents[example], point, grid, free, rows)
-            free[latent] = False
-        if margins.at(point.unsqueeze(0), rows) > 0:
-            point = _drawn_back(margins, latents[example], point, rows)
-        moved[example] = point
+    moved, free = latents.clone(), torch.ones_like(latents, dtype=torch.bool)
+    every = torch.arange(len(latents), device=latents.device)
+    left = every
+    for _ in range(min(n_latents, size)):
+        left = left[~(margins.at(moved[left], left) > 0)]
+        if not len(left):
+            break
+        for examples in left.split(_AT_ONCE):
+            _move_one(margins, latents, moved, grid, free, examples)
+    _draw_back(margins, latents, moved, every[margins.at(moved, every) > 0])
     return moved
 
 
-def _next(
-    margins: Margins, start: Tensor, point: Tensor, grid: Tensor, free: Tensor, rows: slice
-) -> tuple[Tensor, int]:
+def _move_one(
+    margins: Reaching,
+    latents: Tensor,
+    moved: Tensor,
+    grid: Tensor,
+    free: Tensor,
+    examples: Tensor,
+) -> None:
     """Move one more latent: to the nearest value that flips, else to where the margin is best."""
     size, n_steps = grid.shape
-    candidates = point.repeat(size * n_steps, 1).view(size, n_steps, size)
-    index = torch.arange(size, device=point.device)
-    candidates[index, :, index] = grid
-    candidates = candidates.flatten(0, 1)
-    reached = margins.at(candidates, rows)
-    reached[~free.repeat_interleave(n_steps)] = -torch.inf
-    flips = reached > 0
-    if bool(flips.any()):
-        distance = (candidates - start).norm(dim=1)
-        best = int(distance.masked_fill(~flips, torch.inf).argmin())
-    else:
-        best = int(reached.argmax())
-    return candidates[best], best // n_steps
+    count = size * n_steps
+    candidates = moved[examples].repeat_interleave(count, dim=0).view(-1, size, n_steps, size)
+    index = torch.arange(size, device=grid.device)
+    candidates[:, index, :, index] = grid.unsqueeze(1)
+    points = candidates.flatten(0, 2)
+    reached = margins.at(points, examples.repeat_interleave(count)).view(-1, count)
+    reached[~free[examples].repeat_interleave(n_steps, dim=1)] = -torch.inf
+    flips, points = reached > 0, points.view(-1, count, size)
+    distance = (points - latents[examples].unsqueeze(1)).norm(dim=2)
+    nearest = distance.masked_fill(~flips, torch.inf).argmin(dim=1)
+    best = torch.where(flips.any(dim=1), nearest, reached.argmax(dim=1))
+    moved[examples] = points[torch.arange(len(examples), device=grid.device), best]
+    free[examples, best // n_steps] = False
 
 
-def _drawn_back(margins: Margins, start: Tensor, point: Tensor, rows: slice) -> Tensor:
+def _draw_back(margins: Reaching, latents: Tensor, moved: Tensor, examples: Tensor) -> None:
     """Draw every moved latent back towards its start as far as the decision stays."""
-    for latent in (point - start).abs().argsort().tolist():  # the smallest moves first
-        if point[latent] == start[latent]:
+    order = (moved - latents).abs().argsort(dim=1)  # the smallest moves first
+    for turn in range(latents.shape[1]):
+        latent = order[examples, turn]
+        apart = latents[examples, latent] != moved[examples, latent]
+        here, latent = examples[apart], latent[apart]
+        if not len(here):
             continue
-        near, far = start[latent].clone(), point[latent].clone()
-        trial = point.clone()
-        trial[latent] = near
-        if margins.at(trial.unsqueeze(0), rows) > 0:
-            point = trial
-            continue
-        for _ in range(_BISECTIONS):
-            trial[latent] = (near + far) / 2
-            if margins.at(trial.unsqueeze(0), rows) > 0:
-                far = trial[latent].clone()
-            else:
-                near = trial[latent].clone()
-        point = point.clone()
-        point[latent] = far
-    return point
+        near, far = latents[here, latent], moved[here, latent]
+        trial, row = moved[here], torch.arange(len(here), device=here.device)
+        for step in range(_BISECTIONS + 1):
+            middle = (near + far) / 2 if step else near  # first: can it do without?
+            trial[row, latent] = middle
+            flips = margins.at(trial, here) > 0
+            near, far = torch.where(flips, near, middle), torch.where(flips, middle, far)
+        moved[here, latent] = far
 
 
 def gradient_shifts(margins: Margins, latents: Tensor, low: Tensor, high: Tensor) -> Tensor:

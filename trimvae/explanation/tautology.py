@@ -19,6 +19,11 @@ _MOST_KEPT = 10_000
 _RESAMPLES = 100
 
 
+def _nothing() -> Tensor:
+    """A sum of nothing yet, on the CPU as all totals are."""
+    return torch.zeros((), device="cpu")
+
+
 class ClassTotals:
     """What explanations of batches say of the class, added up: the same whatever the batches.
 
@@ -28,10 +33,10 @@ class ClassTotals:
 
     def __init__(self) -> None:
         self._tells_classes = False
-        self._counts, self._squares, self._table, self._means, self._sizes = [torch.zeros(())] * 5
+        self._counts, self._squares, self._table, self._means, self._sizes = [_nothing()] * 5
         self._kept = 0
         self._paths: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._gradients = torch.zeros(())
+        self._gradients = _nothing()
 
     def add(self, usage: Usage) -> None:
         """Add the attributions of a batch to its predicted classes."""
@@ -98,12 +103,12 @@ class ClassTotals:
         if self._kept < 2 or figure != figure:
             return None
         drawn = torch.Generator().manual_seed(0)
-        rows = torch.randint(self._kept, (_RESAMPLES, self._kept), generator=drawn)
+        rows = torch.randint(self._kept, (_RESAMPLES, self._kept), generator=drawn, device="cpu")
         return interval_of(torch.stack([self._of_class_directions(row) for row in rows]), figure)
 
     def _of_class_directions(self, rows: Tensor | None = None) -> Tensor:
         if not self._paths:
-            return torch.tensor(torch.nan)
+            return torch.tensor(torch.nan, device="cpu")
         moved, gradients, predicted = (torch.cat(parts) for parts in zip(*self._paths, strict=True))
         if rows is not None:
             rows = rows.to(moved.device)

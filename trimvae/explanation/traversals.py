@@ -75,7 +75,7 @@ def traverse(
         )
     check_counts(n_steps=n_steps)
     if values is None:
-        values = torch.linspace(-2.5, 2.5, n_steps)
+        values = torch.linspace(-2.5, 2.5, n_steps, device=latents.device)
     values = as_tensor(values, "values").detach().to(latents, copy=True)
     path = latents.repeat(len(values), 1)
     path[:, latent] = values

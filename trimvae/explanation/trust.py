@@ -1,8 +1,7 @@
 """The figures and warnings that stand beside every explanation."""
 
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,10 +12,13 @@ from attributions.measures.fidelity import (
     completeness_error,
     prediction_kl,
 )
+from attributions.measures.intervals import share_interval
 from attributions.measures.simplicity import latents_for_share, monotonicity
-from trimvae.explanation.bundles import Bundle
+from trimvae.explanation.bundles import of_bundles
 from trimvae.explanation.copies import of_copies
 from trimvae.explanation.cues import of_cues
+from trimvae.explanation.imitated import imitation_agreement, of_imitation
+from trimvae.explanation.redrawn import of_redrawn
 from trimvae.explanation.tautology import ClassTotals
 from trimvae.explanation.usage import LatentUse, Usage
 
@@ -38,8 +40,6 @@ LEAST_RECURRING = 0.5  # share of the evidence in latents that other codes find 
 _LEAST_CLASSES, _LEAST_EXAMPLES, _LEAST_PER_CLASS = 3, 50, 20
 
 _LEAST_USED = 1.5  # effective latents over the data: where one serves all, none stands for a class
-
-_DEVIATIONS = 1.96  # of a normal distribution, on either side of 95 %
 
 _MOST_LEFT_OUT = 1e-3  # share of the inputs' variance that a transform may leave out
 
@@ -66,10 +66,19 @@ class Weighed(Usage):
         of three classes or more, and a single block of at most 128 real latents);
         `within_class_share`, of the attributions' variance; and `classes_per_latent`, in how many
         predicted classes a latent takes part, the mean weighted by its share of the evidence.
+
+        Where real inputs were asked (by `explain` with `check_parts`, of 20 examples or more; not
+        taken anew by `select`), `drawn_variance` is the share of the inputs' variance that is
+        drawn, `strength_correlation` that of the evidence before and after re-encoding within
+        classes, `direction` 1 where latents push the outputs one way in all examples, and `reread`
+        the share of a used latent's variance that the encoder reads again from what is drawn.
         """
         totals = ClassTotals()
         totals.add(self)
-        return _trust_figures(self) | totals.figures()
+        asked = {name: figure.value for name, figure in self.redrawn.items()}
+        agreed = imitation_agreement(self.settings)
+        imitated = {} if agreed is None else {"imitation_agreement": agreed}
+        return _trust_figures(self) | imitated | totals.figures() | asked
 
     @cached_property
     def judges_classes(self) -> bool:
@@ -93,7 +102,7 @@ class Weighed(Usage):
         """
         agreed, share = self.metrics["agreement"], self.metrics["latent_share"]
         regression = self.task == "regression"
-        best = agreed if regression else _upper_end(agreed, len(self.inputs))
+        best = agreed if regression else share_interval(agreed, len(self.inputs)).high
         if best < LEAST_AGREEMENT:
             kept = "of the output's variance" if regression else "of the decisions"
             return f"{agreed:.0%} {kept} survive re-encoding"
@@ -115,9 +124,12 @@ class Weighed(Usage):
         agreed = self.agreement_by_class
         if agreed is None:
             return None
-        counts = torch.stack([mask.sum() for mask in self._members()]).to(agreed)
-        doubtful: Tensor = _upper_end(agreed, counts) < LEAST_AGREEMENT
-        return doubtful
+        counts = [int(mask.sum()) for mask in self._members()]
+        doubtful = [
+            count > 0 and share_interval(share, count).high < LEAST_AGREEMENT
+            for share, count in zip(agreed.tolist(), counts, strict=True)
+        ]
+        return torch.tensor(doubtful, device=agreed.device)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -125,14 +137,16 @@ class Weighed(Usage):
         found = (
             _of_nothing(self),
             _of_agreement(self),
+            of_imitation(self.settings),
             _of_residual(self),
             _of_variance(self),
             _of_completeness(self),
             _of_classes(self),
             _of_recurrence(self),
-            *map(partial(_of_bundle, self), self.bundles),
+            *of_bundles(self.bundles, self.latent_names),
             of_cues(self.cues),
             of_copies(self.latents, self.deviations, self.shares, self.latent_names),
+            *of_redrawn(self.redrawn, residual=self.settings["residual"]),
         )
         return tuple(text for text in found if text)
 
@@ -145,13 +159,6 @@ class Weighed(Usage):
         lines.append("most used latents: " + ", ".join(used))
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join(lines)
-
-
-def _upper_end(share: Any, count: Any) -> Any:
-    """Upper end of Wilson's interval of a share of so many examples."""
-    square = _DEVIATIONS**2 / count
-    spread = (share * (1 - share) * square + square**2 / 4) ** 0.5
-    return (share + square / 2 + spread) / (1 + square)
 
 
 def _use_in_words(weighed: Weighed, use: LatentUse) -> str:
@@ -269,14 +276,4 @@ def _of_recurrence(weighed: Weighed) -> str:
         f"The codes disagree: the latents that recur in at least {found.least} of {found.codes} "
         f"codes carry {share:.0%} of the evidence, so that another training would explain "
         "otherwise. Train with more epochs or data, or ask for fewer latents."
-    )
-
-
-def _of_bundle(weighed: Weighed, bundle: Bundle) -> str:
-    if not bundle.is_small:
-        return ""
-    name = weighed.latent_names[bundle.latent]
-    return (
-        f"{bundle.sentence(name)} Read the evidence of {name} as evidence of that part alone, "
-        "whatever else it draws."
     )

@@ -6,27 +6,29 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from attributions.measures.bundles import caused_shares, drawn_shares
+from attributions.measures.bundles import caused_shares, drawn_shares, integrated_shares
 from attributions.measures.simplicity import latents_for_share
 from attributions.methods.within import check_splitting, within_attributions
-from attributions.transforms import Bands, Identity, Parts, Transform, channels
+from attributions.placement import made_on
+from attributions.transforms import Bands, Identity, Parts, Transform, channels, places
 from attributions.trim import Trim
-from trimvae.explanation.bundles import Bundle
+from trimvae.explanation.bundles import FEW_PARTS, Bundle
 from trimvae.explanation.trust import Weighed
 
 NamedTransform: TypeAlias = Literal["bands", "channels", "pixels", "columns"]
 
-# Every set of parts is asked: of more parts than this, what each causes is not.
-_MOST_ASKED = 8
-
 # Examples whose latents are moved: for one latent that is asked about, and for every explanation.
 _MOVED, _CHECKED = 64, 32
 
-# Which latents of every explanation are checked: the strongest, of a tenth of the evidence or more.
-_MOST_LATENTS, _LEAST_SHARE = 3, 0.1
+# Which latents of every explanation are checked: the strongest, of a tenth of the evidence or more;
+# in many parts, of a fifth, because a predictor may well weigh places unevenly for a weak latent.
+_MOST_LATENTS, _LEAST_SHARE, _LEAST_SHARE_IN_MANY = 3, 0.1, 0.2
 
 # Channels of pictures that are parts of their own for every explanation.
 _MOST_CHANNELS = 4
+
+# Smaller pictures have no places that are worth a name.
+_LEAST_SIDE = 16
 
 # A latent moves between these quantiles of its values: what the data shows.
 _ENDS = (0.05, 0.95)
@@ -107,7 +109,7 @@ def split_within(
         )[:, 0]
     sizes = weighed.of_target(attributions).abs().sum(dim=0)
     before, after = _moved(weighed, trim, latent, _MOVED)
-    few = len(parts.group_names) <= _MOST_ASKED
+    few = len(parts.group_names) <= FEW_PARTS
     return Within(
         latent,
         weighed.latent_names[latent],
@@ -122,27 +124,44 @@ def split_within(
 def bundles_of(weighed: Weighed, trim: Trim) -> list[Bundle]:
     """What the strongest latents draw and what the predictor responds to, where that is cheap.
 
-    Of pictures: in bands of spatial frequency, and in channels, where there are two to four; for
-    at most three latents that each carry a tenth of the evidence, on at most 32 examples.
+    Of pictures: in bands of spatial frequency, in channels, where there are two to four, and in
+    places. Of tables: in columns. Of more than eight parts by integrated gradients, where
+    attributions are. For at most three latents that each carry a tenth of the evidence (of many
+    parts, a fifth), on at most 32 examples.
     """
-    if weighed.inputs.ndim != 4:
-        return []
-    shape = tuple(weighed.inputs.shape[1:])
-    splits: list[Transform] = [Bands(shape)]
-    if 1 < shape[0] <= _MOST_CHANNELS:
-        splits.append(channels(shape))
     found = []
+    with made_on(weighed.inputs.device):
+        splits = _checked_splits(weighed)
     for latent in weighed.shares.argsort(descending=True)[:_MOST_LATENTS].tolist():
         if not weighed.shares[latent] >= _LEAST_SHARE:
             continue
-        before, after = _moved(weighed, trim, latent, _CHECKED)
         for parts in splits:
-            parts = parts.to(before.device)
+            few = len(parts.group_names) <= FEW_PARTS
+            if not few and weighed.shares[latent] < _LEAST_SHARE_IN_MANY:
+                continue
+            before, after = _moved(weighed, trim, latent, _CHECKED, from_middle=not few)
             drawn = drawn_shares(before, after, parts)
-            caused = caused_shares(trim.of_inputs, before, after, parts)
+            shares_of = caused_shares if few else integrated_shares
+            caused = shares_of(trim.of_inputs, before, after, parts)
             if len(drawn) > 1 and bool(drawn.isfinite().all() and caused.isfinite().all()):
                 found.append(_bundle(latent, parts.group_names, drawn, caused))
     return found
+
+
+def _checked_splits(weighed: Weighed) -> list[Transform]:
+    """Transforms in whose parts the latents of every explanation are split."""
+    shape = tuple(weighed.inputs.shape[1:])
+    differentiable = weighed.path_points is not None
+    splits: list[Transform] = []
+    if len(shape) == 3:
+        splits.append(Bands(shape))
+        if 1 < shape[0] <= _MOST_CHANNELS:
+            splits.append(channels(shape))
+        if differentiable and min(shape[1:]) >= _LEAST_SIDE:
+            splits.append(places(shape))
+    if len(shape) == 1 and (shape[0] <= FEW_PARTS or differentiable):
+        splits.append(Identity(shape, weighed.settings["feature_names"]))
+    return splits
 
 
 def _bundle(latent: int, names: tuple[str, ...], drawn: Tensor, caused: Tensor) -> Bundle:
@@ -171,28 +190,34 @@ def transform_of(
             f"`transform` must fit inputs of shape {shape}. Got {transform!r}. Use {known}, or one "
             "of attributions.transforms."
         )
-    made: Transform
-    if transform == "bands":
-        made = Bands(shape)
-    elif transform == "channels":
-        made = channels(shape)
-    else:
-        made = Identity(shape, weighed.settings["feature_names"] if table else None)
-    return made.to(weighed.inputs.device)
+    with made_on(weighed.inputs.device):
+        if transform == "bands":
+            return Bands(shape)
+        if transform == "channels":
+            return channels(shape)
+        return Identity(shape, weighed.settings["feature_names"] if table else None)
 
 
-def _moved(weighed: Weighed, trim: Trim, latent: int, most: int) -> tuple[Tensor, Tensor]:
+def _moved(
+    weighed: Weighed, trim: Trim, latent: int, most: int, *, from_middle: bool = False
+) -> tuple[Tensor, Tensor]:
     """Inputs of evenly chosen examples before and after a latent moves through the data's range.
 
-    The range reaches to the baseline, so that it is not empty for a single example.
+    The range reaches to the baseline, so that it is not empty for a single example. From the
+    middle, every other example moves to the lower end: a latent whose both ends mean the same to
+    the predictor changes nothing from end to end.
     """
     values, starts = weighed.latents[:, latent].double(), weighed.starts[:, latent]
     low, high = values.quantile(values.new_tensor(_ENDS)).to(starts)
     count = len(values)
     rows = torch.linspace(0, count - 1, min(most, count), device=values.device).round().long()
+    before, after = torch.minimum(low, starts.min()), torch.maximum(high, starts.max())
+    if from_middle:
+        lower = torch.arange(len(rows), device=rows.device) % 2 == 1
+        before, after = values.median().to(starts), torch.where(lower, before, after)
     residual = _residual(weighed)
     pictures = []
-    for end in (torch.minimum(low, starts.min()), torch.maximum(high, starts.max())):
+    for end in (before, after):
         points = weighed.latents[rows].clone()
         points[:, latent] = end
         with torch.no_grad():

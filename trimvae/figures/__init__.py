@@ -3,8 +3,10 @@
 from trimvae.figures.animation import animate
 from trimvae.figures.attributes import plot_attributes
 from trimvae.figures.classes import plot_blocks, plot_classes
+from trimvae.figures.concepts import plot_concept_maps, plot_concepts
 from trimvae.figures.curves import plot_history, plot_trade_off
 from trimvae.figures.flips import plot_counterfactual
+from trimvae.figures.latents import plot_latent, plot_latent_maps
 from trimvae.figures.pixels import plot_pixels
 from trimvae.figures.strips import plot_traversals
 from trimvae.figures.trust import plot_trust
@@ -16,8 +18,12 @@ __all__ = [
     "plot_attributes",
     "plot_blocks",
     "plot_classes",
+    "plot_concept_maps",
+    "plot_concepts",
     "plot_counterfactual",
     "plot_history",
+    "plot_latent",
+    "plot_latent_maps",
     "plot_pixels",
     "plot_trade_off",
     "plot_traversals",

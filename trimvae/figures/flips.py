@@ -12,6 +12,7 @@ from trimvae.explanation.counterfactuals import Counterfactuals
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.figures.drawing import are_images, draw_image, feature_names, short
+from trimvae.figures.rows import spans
 from trimvae.figures.strips import moving_columns, saying
 
 
@@ -108,9 +109,8 @@ def _draw_difference(panel: Any, difference: Tensor) -> None:
 
 def _draw_profiles(panel: Any, explanation: Probing, example: int, found: Counterfactuals) -> None:
     """Draw the columns that change most, before and after."""
-    columns = moving_columns(
-        torch.stack([explanation.reconstructions[example], found.inputs[0]]), 8
-    )
+    both = torch.stack([explanation.reconstructions[example], found.inputs[0]])
+    columns = moving_columns(both, 8)
     names = feature_names(explanation)
     places = range(len(columns))
     before = explanation.reconstructions[example].flatten().cpu().float()
@@ -121,7 +121,12 @@ def _draw_profiles(panel: Any, explanation: Probing, example: int, found: Counte
     panel.hlines(places, before[columns], after[columns], color="0.75", linewidth=3)
     panel.plot(before[columns], places, "o", color=PALETTE[0], label=f"decoded: {said[0]}")
     panel.plot(after[columns], places, "D", color=PALETTE[1], label=f"moved: {said[1]}")
-    panel.set_yticks(places, [short(names[column]) for column in columns], fontsize=8)
+    units = spans(explanation, both, columns)
+    labels = [
+        f"{short(names[column])} {span}".strip()
+        for column, span in zip(columns, units, strict=True)
+    ]
+    panel.set_yticks(places, labels, fontsize=8)
     panel.invert_yaxis()
     panel.set_title("columns that change most", fontsize=8, loc="left")
     panel.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0, 1.08), ncols=2)

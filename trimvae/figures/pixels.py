@@ -63,7 +63,7 @@ def plot_pixels(
     draw_image(axes[0], explanation.inputs[example])
     axes[0].set_title(f"Example {example}", fontsize=8)
     for panel, values, name in zip(axes[1:], whole, names, strict=True):
-        _draw_map(panel, explanation.inputs[example], values, overlay, outlier_perc)
+        draw_map(panel, explanation.inputs[example], values, overlay, outlier_perc)
         panel.set_title(name, fontsize=8)
     predicted = explanation.class_names[int(explanation.predicted[example])]
     figure.suptitle(
@@ -76,15 +76,34 @@ def plot_pixels(
     return figure
 
 
-def _draw_map(
-    panel: Any, image: Tensor, values: Tensor, overlay: bool, outlier_perc: float
+def draw_map(
+    panel: Any,
+    image: Tensor,
+    values: Tensor,
+    overlay: bool,
+    outlier_perc: float,
+    *,
+    limit: float | None = None,
 ) -> None:
+    """Draw a signed map `(channels, height, width)` over an image, red for and blue against.
+
+    Args:
+        panel: Axes.
+        image: `(channels, height, width)`.
+        values: Added up over channels.
+        overlay: Blend the map with the image.
+        outlier_perc: Percent of extreme values that saturate.
+        limit: Value of the strongest colour; default: the largest without outliers.
+    """
     from captum.attr import visualization
 
     background = image_array(image)
     background = np.repeat(background[..., None], 3, 2) if background.ndim == 2 else background
     map_ = values.detach().cpu().float().permute(1, 2, 0).numpy()
     largest = np.abs(map_).max()
+    if limit is not None:
+        _draw_to_limit(panel, background, map_.sum(axis=2), overlay, limit)
+        return
     if not largest:  # Captum refuses a map of zeros
         draw_image(panel, image)
         panel.set_xlabel("no effect", fontsize=8)
@@ -100,6 +119,16 @@ def _draw_map(
         alpha_overlay=0.7,
         use_pyplot=False,
     )
+
+
+def _draw_to_limit(panel: Any, background: Any, values: Any, overlay: bool, limit: float) -> None:
+    """As Captum blends, but with a scale that other maps share."""
+    if overlay:
+        panel.imshow(np.mean(background, axis=2), cmap="gray", vmin=0, vmax=1)
+    shown = {"vmin": -(limit or 1.0), "vmax": limit or 1.0, "alpha": 0.7 if overlay else 1}
+    panel.imshow(values, cmap=DIVERGING, **shown)
+    panel.set_xticks([])
+    panel.set_yticks([])
 
 
 def _draw_columns(

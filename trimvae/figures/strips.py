@@ -14,6 +14,7 @@ from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.explanation.traversals import Traversal
 from trimvae.figures.drawing import are_images, draw_montage, feature_names, short
+from trimvae.figures.rows import spans
 
 # Values of a latent between two frames, so that the curve is smooth and a flip is where it is.
 _BETWEEN = 4
@@ -132,7 +133,7 @@ def _draw_tables(
     for (beside, columns), latent, traversal in zip(panels, chosen, traversals, strict=True):
         name = _name(explanation, example, latent).replace("\n", " ")
         beside.set_title(name, fontsize=8, loc="left")
-        _draw_columns(columns, traversal, feature_names(explanation))
+        _draw_columns(columns, explanation, traversal)
     return list(panels[:, 0])
 
 
@@ -196,15 +197,14 @@ def moving_columns(inputs: Tensor, count: int) -> list[int]:
     return found
 
 
-def _draw_columns(axes: Any, traversal: Traversal, names: Sequence[str]) -> None:
+def _draw_columns(axes: Any, explanation: Probing, traversal: Traversal) -> None:
+    """Draw them as the code sees them, on one scale; their own units stand beside the names."""
     flat, values = traversal.inputs.flatten(1).cpu().float(), traversal.values.cpu().float()
-    for colour, column in zip(PALETTE, moving_columns(traversal.inputs, 4), strict=False):
-        axes.plot(
-            values,
-            flat[:, column],
-            color=colour,
-            label=short(names[column]),
-        )
+    names, columns = feature_names(explanation), moving_columns(traversal.inputs, 4)
+    units = spans(explanation, traversal.inputs, columns)
+    for colour, column, span in zip(PALETTE, columns, units, strict=False):
+        label = f"{short(names[column])}\n{span}" if span else short(names[column])
+        axes.plot(values, flat[:, column], color=colour, label=label)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.set_title("columns that move most (decoded)", fontsize=8, loc="left")
     axes.tick_params(labelsize=7)

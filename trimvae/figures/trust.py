@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attributions.heatmaps import PALETTE, new_figure
 from trimvae.evaluation.result import Evaluation
+from trimvae.explanation.redrawn import (
+    LEAST_DIRECTION,
+    LEAST_DRAWN_VARIANCE,
+    LEAST_REREAD,
+    LEAST_STRENGTH,
+)
 from trimvae.explanation.trust import (
     LEAST_AGREEMENT,
     LEAST_LATENT_SHARE,
@@ -16,6 +22,31 @@ from trimvae.explanation.trust import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_REDRAWN = {
+    "drawn_variance": (
+        "drawn",
+        LEAST_DRAWN_VARIANCE,
+        "how much of what differs between inputs the code draws",
+    ),
+    "reread": (
+        "read again",
+        LEAST_REREAD,
+        "how much of a used latent the encoder reads again from what the decoder draws",
+    ),
+    "strength_correlation": (
+        "strength",
+        LEAST_STRENGTH,
+        "whether re-encoding keeps how strong the evidence is, and not the class alone",
+    ),
+    "direction": (
+        "direction",
+        LEAST_DIRECTION,
+        "1 where more of a latent means the same in every example; low where latents act together",
+    ),
+}
+"""Of each figure its name in a picture, its bound and its meaning."""
 
 
 class Check(NamedTuple):
@@ -30,7 +61,7 @@ class Check(NamedTuple):
 
 
 def checks(explanation: Weighed) -> list[Check]:
-    """Fidelity, completeness, latent share, monotonicity and what is said beyond the class.
+    """Fidelity, completeness, latent share, monotonicity, beyond the class, inputs drawn again.
 
     With their bounds, those of the explanation's warnings, and in plain words.
     """
@@ -80,7 +111,18 @@ def checks(explanation: Weighed) -> list[Check]:
     return [
         Check(name, min(max(value, 0.0), 1.0), bound, value >= bound, meaning)
         for name, value, bound, meaning in found
-    ]
+    ] + _of_redrawn(explanation)
+
+
+def _of_redrawn(explanation: Weighed) -> list[Check]:
+    """What is left of inputs that are drawn and read again, where it was asked."""
+    found = []
+    for key, (name, bound, meaning) in _REDRAWN.items():
+        added_back = key == "drawn_variance" and explanation.settings["residual"]
+        if key in explanation.redrawn and not added_back:
+            value = min(max(explanation.redrawn[key].value, 0.0), 1.0)
+            found.append(Check(name, value, bound, value >= bound, meaning))
+    return found
 
 
 def plot_trust(
@@ -92,8 +134,9 @@ def plot_trust(
     """Draw fidelity, completeness, latent share and monotonicity beside their bounds.
 
     Where there are classes and examples enough, also how far the class does not tell the strongest
-    latent. With an evaluation also what moving latents shows: flips by the best latents beside
-    flips by random ones, deletion and insertion between random order (0) and greedy oracle (1).
+    latent, and, where it was asked, what is left of inputs that are drawn and read again. With an
+    evaluation also what moving latents shows: flips by the best latents beside flips by random
+    ones, deletion and insertion between random order (0) and greedy oracle (1).
 
     Args:
         explanation: An explanation.
@@ -111,9 +154,10 @@ def plot_trust(
         if name in asked
     }
     panels = 1 + bool(flips) + bool(orders)
-    figure = fig or new_figure((4.8, 7.6, 9.8)[panels - 1], 2.7)
+    checked = checks(explanation)
+    figure = fig or new_figure((4.8, 7.6, 9.8)[panels - 1], max(2.7, 0.8 + 0.34 * len(checked)))
     axes = figure.subplots(1, panels, squeeze=False, width_ratios=[2.0, 1.3, 1.0][:panels])[0]
-    _draw_checks(axes[0], checks(explanation))
+    _draw_checks(axes[0], checked)
     if flips:
         _draw_flips(axes[1], asked, flips)
     if orders:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from trimvae.models.networks import DenseEncoder
-from trimvae.models.vae import VAE, Likelihood
+from trimvae.models.ready_made import Likelihood
+from trimvae.models.vae import VAE
 
 
 class IVAE(VAE):

@@ -33,7 +33,7 @@ class GaussianHead(nn.Module):
 
 
 class Grid:
-    """How an image of any size from 28 to 128 is halved down to a few pixels.
+    """How an image of any size from 16 to 256 is halved down to a few pixels.
 
     Sizes that do not halve evenly are padded with zeros at the right and bottom on the way in,
     and cropped on the way out: 28 becomes 32.
@@ -90,9 +90,9 @@ class ConvolutionalEncoder(nn.Module):
                 nn.SiLU(),
             ]
         self.convolutions = nn.Sequential(*convolutions)
-        self.dense = _dense([channels * math.prod(self.grid.bottom), hidden, hidden])
+        self.dense = dense_layers([channels * math.prod(self.grid.bottom), hidden, hidden])
         self.head = GaussianHead(hidden, latent_size)
-        _initialise(self)
+        initialise(self)
         self.head.shrink()
         channels_last(self)
 
@@ -116,7 +116,9 @@ class ConvolutionalDecoder(nn.Module):
         super().__init__()
         self.grid = Grid(*image_shape[1:])
         self.channels = channels
-        self.dense = _dense([latent_size, hidden, hidden, channels * math.prod(self.grid.bottom)])
+        self.dense = dense_layers(
+            [latent_size, hidden, hidden, channels * math.prod(self.grid.bottom)]
+        )
         convolutions: list[nn.Module] = []
         for layer in range(self.grid.layers):
             last = layer == self.grid.layers - 1
@@ -126,7 +128,7 @@ class ConvolutionalDecoder(nn.Module):
             if not last:
                 convolutions.append(nn.SiLU())
         self.convolutions = nn.Sequential(*convolutions)
-        _initialise(self)
+        initialise(self)
         channels_last(self)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -156,9 +158,9 @@ class DenseEncoder(nn.Module):
             raise ValueError(
                 "`hidden` must hold the width of a layer or more. Got none. Use (256, 256)."
             )
-        self.dense = _dense([math.prod(event_shape), *hidden])
+        self.dense = dense_layers([math.prod(event_shape), *hidden])
         self.head = GaussianHead(hidden[-1], latent_size)
-        _initialise(self)
+        initialise(self)
         self.head.shrink()
 
     def forward(self, inputs: Tensor) -> Normal:
@@ -175,9 +177,9 @@ class DenseDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.event_shape = tuple(event_shape)
-        self.dense = _dense([latent_size, *reversed(hidden)])
+        self.dense = dense_layers([latent_size, *reversed(hidden)])
         self.last = nn.Linear(hidden[0], math.prod(event_shape))
-        _initialise(self)
+        initialise(self)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Inputs `(batch, *event_shape)` of latents `(batch, latent_size)`."""
@@ -185,7 +187,8 @@ class DenseDecoder(nn.Module):
         return decoded
 
 
-def _dense(sizes: Sequence[int]) -> nn.Sequential:
+def dense_layers(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers of these widths, a SiLU after each."""
     # SiLU, not ReLU: a penalty on attributions needs the decoder's second derivative.
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
@@ -201,7 +204,7 @@ def channels_last(network: nn.Module) -> None:
     network.to(memory_format=torch.channels_last)
 
 
-def _initialise(network: nn.Module) -> None:
+def initialise(network: nn.Module) -> None:
     """Keep the variance of activations through the layers (He et al. 2015).
 
     PyTorch's own initialisation shrinks the signal in every layer; one epoch from here reached

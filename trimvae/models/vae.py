@@ -1,28 +1,21 @@
 """The VAE: encode -> torch.distributions.Normal, decode -> inputs."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Laplace, Normal
 
-from attributions.axes import Axes, axes_of
+from attributions.axes import Axes
 from attributions.checks import check_counts
 from trimvae.models.checks import check_event_shape, check_finite_floats
-from trimvae.models.networks import (
-    ConvolutionalDecoder,
-    ConvolutionalEncoder,
-    DenseDecoder,
-    DenseEncoder,
-)
+from trimvae.models.ready_made import Likelihood, ReadyMade
 from trimvae.models.recipe import Recipe
-from trimvae.models.seen import SeenAlongAxes
-
-Likelihood = Literal["bernoulli", "gaussian", "laplace"]
+from trimvae.tables.observing import Rows
 
 
-class VAE(SeenAlongAxes):
+class VAE(ReadyMade):
     r"""A variational autoencoder, as two verbs: `encode` to a Normal, `decode` to inputs.
 
     References:
@@ -45,8 +38,6 @@ class VAE(SeenAlongAxes):
 
     recipe: ClassVar[Recipe] = Recipe(20.0, 128, 3e-3, "one_cycle", 4)
     described_as: ClassVar[str] = "architecture"
-    conditional: ClassVar[bool] = False
-    """Whether the prior needs a context for each example, as an iVAE's does."""
 
     def __init__(
         self,
@@ -76,111 +67,6 @@ class VAE(SeenAlongAxes):
         self.scale = scale
         self.event_shape = None if event_shape is None else tuple(event_shape)
         self.architecture: dict[str, Any] | None = None
-
-    @classmethod
-    def convolutional(
-        cls,
-        image_shape: tuple[int, int, int],
-        latent_size: int,
-        *,
-        channels: int = 32,
-        hidden: int = 256,
-        likelihood: Likelihood = "bernoulli",
-        scale: float = 1.0,
-    ) -> Self:
-        """Burgess' convolutional network, for images of 28 to 128 pixels and any channels.
-
-        Args:
-            image_shape: `(channels, height, width)`; sizes that do not halve evenly are padded
-                inside and cropped again.
-            latent_size: Number of latents.
-            channels: Width of the convolutions.
-            hidden: Width of the dense layers.
-            likelihood: p(x given z): `"bernoulli"` for images in [0, 1], `"gaussian"` or
-                `"laplace"`.
-            scale: Deviation of the Gaussian, or scale of the Laplace, in units of the inputs.
-
-        Raises:
-            ValueError: `image_shape` is not `(channels, 28..128, 28..128)`.
-
-        Examples:
-            >>> vae = VAE.convolutional(image_shape=(1, 28, 28), latent_size=10)
-            >>> vae.decode(vae.prior.sample((5,))).shape == (5, 1, 28, 28)
-            True
-        """
-        shape = tuple(image_shape)
-        if len(shape) != 3 or shape[0] < 1 or not all(28 <= size <= 128 for size in shape[1:]):
-            raise ValueError(
-                "`image_shape` must be (channels, height, width) with sizes from 28 to 128. "
-                f"Got {shape}. Resize the images, or bring your own encoder and decoder."
-            )
-        check_counts(latent_size=latent_size)
-        architecture = {
-            "kind": "convolutional",
-            "image_shape": list(shape),
-            "latent_size": latent_size,
-            "channels": channels,
-            "hidden": hidden,
-            "likelihood": likelihood,
-            "scale": scale,
-        }
-        sizes = (image_shape, latent_size, channels, hidden)
-        vae = cls(
-            ConvolutionalEncoder(*sizes),
-            ConvolutionalDecoder(*sizes),
-            latent_size,
-            likelihood=likelihood,
-            scale=scale,
-            event_shape=shape,
-        )
-        vae.architecture = architecture
-        return vae
-
-    @classmethod
-    def dense(
-        cls,
-        event_shape: Sequence[int],
-        latent_size: int,
-        *,
-        hidden: Sequence[int] = (256, 256),
-        likelihood: Likelihood = "gaussian",
-        scale: float = 1.0,
-    ) -> Self:
-        """Fully connected network, for tables `(features,)` and small images.
-
-        Args:
-            event_shape: Shape of one example.
-            latent_size: Number of latents.
-            hidden: Widths of the encoder's hidden layers; mirrored in the decoder.
-            likelihood: p(x given z): `"gaussian"` for standardised columns, `"laplace"`, or
-                `"bernoulli"` for values in [0, 1].
-            scale: Deviation of the Gaussian, or scale of the Laplace, in units of the inputs.
-
-        Examples:
-            >>> vae = VAE.dense(event_shape=(30,), latent_size=4)
-            >>> vae.encode(torch.randn(5, 30)).mean.shape == (5, 4)
-            True
-        """
-        check_counts(latent_size=latent_size)
-        shape = tuple(event_shape)
-        architecture = {
-            "kind": "dense",
-            "event_shape": list(shape),
-            "latent_size": latent_size,
-            "hidden": list(hidden),
-            "likelihood": likelihood,
-            "scale": scale,
-        }
-        vae = cls(
-            DenseEncoder(shape, latent_size, hidden),
-            DenseDecoder(shape, latent_size, hidden),
-            latent_size,
-            likelihood=likelihood,
-            scale=scale,
-            event_shape=shape,
-        )
-        vae.architecture = architecture
-        return vae
 
     @property
     def latent_size(self) -> int:
@@ -238,6 +124,8 @@ class VAE(SeenAlongAxes):
     def observe(self, latents: Tensor) -> Distribution:
         """Return p(x given z) of latents `(batch, latent_size)`, over `(batch, *event)`."""
         decoded = self._in_full(self.decoder(self._own(latents)))
+        if self.schema is not None:
+            return Rows(decoded, self.schema.layout, self.scale)
         if self.likelihood == "bernoulli":
             # Not validated: grey values between 0 and 1 count as probabilities.
             return Bernoulli(logits=decoded, validate_args=False)
@@ -247,6 +135,8 @@ class VAE(SeenAlongAxes):
     def decode(self, latents: Tensor) -> Tensor:
         """Reconstructions `(batch, *event)`: the mean of p(x given z)."""
         decoded = self._in_full(self.decoder(self._own(latents)))
+        if self.schema is not None:
+            return self.schema.layout.soft(decoded)
         return decoded.sigmoid() if self.likelihood == "bernoulli" else decoded
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -281,15 +171,5 @@ class VAE(SeenAlongAxes):
 
     @property
     def description(self) -> dict[str, Any] | None:
-        """What `convolutional` or `dense` was given, and the axes; None for modules of your own."""
+        """What `VAE.convolutional` or another maker was given, and the axes; else None."""
         return self._with_axes_described(self.architecture)
-
-    @classmethod
-    def _of(cls, description: dict[str, Any]) -> Self:
-        rest = {**description}
-        kind, axes = rest.pop("kind"), rest.pop("axes", None)
-        makers: dict[str, Callable[..., Self]]
-        makers = {"convolutional": cls.convolutional, "dense": cls.dense}
-        made = makers[kind](**rest)
-        made.axes = None if axes is None else axes_of(axes)
-        return made

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from attributions.outputs import both_classes, decisions
 from trimvae.explanation.probing import Probing
 from trimvae.explanation.traversals import Traversal
 from trimvae.figures.drawing import are_images, feature_names
+from trimvae.figures.rows import cells, in_units
 from trimvae.figures.strips import moving_columns, saying
 from trimvae.figures.waterfall import contributions
 from trimvae.report.drawing import COLUMNS, picture, plain, reduced, rounded_list, signed
@@ -30,8 +32,8 @@ def example_card(
     if are_images(explanation):
         card["input"] = picture(explanation.inputs[example : example + 1], 2 * max_pixels)
     else:
-        names, flat = feature_names(explanation), explanation.inputs[example].flatten()
-        card["columns"] = [(name, plain(value)) for name, value in zip(names, flat, strict=True)]
+        held = cells(explanation, explanation.inputs[example])
+        card["columns"] = [(isolated(name), isolated(value)) for name, value in held]
     if explanation.can_be_asked:
         chosen = explanation.strongest(example, n_latents)
         card["moves"] = moves = _moves(explanation, example, chosen, frames, max_pixels)
@@ -80,8 +82,10 @@ def _moves(
     for latent in chosen:
         own = explanation.latents[example, latent].item()
         low, high = (end[latent].item() for end in explanation.ranges)
-        values = sorted([*torch.linspace(low, high, frames).tolist(), own])
-        traversals.append(explanation.traverse(example, latent, values=torch.tensor(values)))
+        values = sorted([*torch.linspace(low, high, frames, device="cpu").tolist(), own])
+        traversals.append(
+            explanation.traverse(example, latent, values=np.array(values, dtype=np.float32))
+        )
         owns.append(values.index(own))
     outputs = torch.stack([traversal.outputs for traversal in traversals]).cpu()
     predicted = int(explanation.predicted[example])
@@ -127,6 +131,6 @@ def _drawn_on_the_way(
     names, rows = feature_names(explanation), []
     for traversal in traversals:
         columns = moving_columns(traversal.inputs, COLUMNS)
-        moved = traversal.inputs.flatten(1)[:, columns]
+        moved = in_units(explanation, traversal.inputs)[:, columns]
         rows.append({"names": [names[column] for column in columns], "values": rounded_list(moved)})
     return {"rows": rows, "sheet": None}

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -109,6 +110,7 @@ def render_report(
         sentences=findings(explanation),
         checks=checks(explanation),
         evaluation=evaluation,
+        more_warnings=[] if evaluation is None else _unsaid(evaluation, explanation),
         heatmap=heatmap(explanation),
         latents=[latent_section(explanation, use, max_pixels) for use in used],
         classes=class_sections(explanation, max_pixels),
@@ -120,6 +122,16 @@ def render_report(
         has_labels=explanation.labels is not None,
         shown_classes=shown_classes(explanation, shown),
     )
+
+
+def _unsaid(evaluation: Evaluation, explanation: Probing) -> list[str]:
+    """Warnings of an evaluation that the explanation does not give as well, with other numbers."""
+
+    def without_numbers(text: str) -> str:
+        return re.sub(r"\d[\d.]*", "", text)
+
+    said = {without_numbers(text) for text in explanation.warnings}
+    return [text for text in evaluation.warnings if without_numbers(text) not in said]
 
 
 def _template() -> "Template":

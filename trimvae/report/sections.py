@@ -11,8 +11,9 @@ from trimvae.explanation.probing import AttributePairs, Probing
 from trimvae.explanation.traversals import Traversal
 from trimvae.explanation.usage import LatentUse
 from trimvae.figures.drawing import are_images, feature_names
+from trimvae.figures.rows import amount, in_units
 from trimvae.figures.strips import flips, moving_columns, saying
-from trimvae.report.drawing import COLUMNS, picture, plain, signed
+from trimvae.report.drawing import COLUMNS, picture, signed
 from trimvae.report.overview import MOST_CLASSES
 
 # Examples among which AttFind looks for what turns them into a class, and the classes that it is
@@ -59,13 +60,13 @@ def _frames(
     columns = [] if images else moving_columns(traversal.inputs, COLUMNS)
     frames = []
     for step in steps:
-        flat = traversal.inputs[step].flatten()
+        flat = in_units(explanation, traversal.inputs[step])
         frames.append(
             Frame(
                 f"{traversal.values[step]:+.1f}",
                 saying(explanation, traversal.outputs[step], isolated),
                 picture(traversal.inputs[step : step + 1], max_pixels) if images else "",
-                [(names[column], plain(flat[column])) for column in columns],
+                [(names[column], amount(explanation, column, flat[column])) for column in columns],
             )
         )
     return frames
@@ -135,4 +136,6 @@ def _changes(explanation: Probing, pair: AttributePairs) -> list[tuple[str, str]
     names = feature_names(explanation)
     change = (pair.after - pair.before).flatten(1).mean(dim=0)
     columns = change.abs().topk(min(COLUMNS, len(change))).indices.tolist()
-    return [(names[column], signed(change[column])) for column in columns]
+    after, before = (in_units(explanation, side) for side in (pair.after, pair.before))
+    shown = (after - before).mean(dim=0)
+    return [(names[column], signed(shown[column])) for column in columns]

@@ -21,6 +21,9 @@ from trimvae.training.reaching import Penalised, check_penalised
 from trimvae.training.remembering import Remembered, split_numbers
 from trimvae.training.through_classifier import ThroughClassifier
 
+# Steps from one look at values to the next, where looking waits for a GPU.
+_LOOK_EVERY = 50
+
 
 class Training(L.LightningModule):
     """A code and all that `fit` was asked of its training; subclasses say what a step is.
@@ -171,6 +174,15 @@ class Training(L.LightningModule):
             for name in ("total_steps", "_schedule_phases"):
                 state.pop(name, None)
             state["last_epoch"] -= 1  # `on_train_start` takes the step again
+
+    def looks(self, batch_index: int) -> bool:
+        """Whether values are looked at in this step, to say what is wrong with them.
+
+        A look waits for a GPU, so that there only the first, every fiftieth and an epoch's last
+        step are looked at: NaN stays in the weights, and no checkpoint is written before.
+        """
+        last = self._trainer is not None and self.trainer.is_last_batch
+        return self.device.type == "cpu" or batch_index % _LOOK_EVERY == 0 or last
 
     def outputs_at(self, inputs: Tensor, numbers: "np.ndarray[Any, Any] | None") -> Tensor:
         """The predictor's logits at inputs of a training step, remembered where they can be."""

@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 
 from trimvae.models.checks import check_finite_weights, check_same_shapes
 from trimvae.models.saved import TrainableCode
-from trimvae.storage import replacing
+from trimvae.storage import full, replacing
 
 # A checkpoint is a zip archive, whose comment, the last thing in the file, is its checksum.
 _END, _END_LENGTH = b"PK\x05\x06", 22
@@ -85,10 +85,7 @@ class WholeFiles(TorchCheckpointIO):
                 torch.save(checkpoint, temporary)
                 _sign(temporary)
             except RuntimeError as error:  # torch's own, where a disk is full
-                raise OSError(
-                    f"`checkpoint_dir` must be where a checkpoint can be written whole. Got "
-                    f"{self.path.parent} ({error}). Make room on the disk, then resume."
-                ) from error
+                raise full(self.path, error) from error
 
     def load_checkpoint(
         self,
@@ -120,7 +117,9 @@ def _numbers(tensor: torch.Tensor) -> list[float]:
     rows = tensor.detach().reshape(len(tensor), -1)
     rows = rows if rows.dtype == torch.float64 else rows.float()
     generator = torch.Generator().manual_seed(0)
-    left, right = (torch.randn(size, generator=generator).to(rows) for size in rows.shape)
+    left, right = (
+        torch.randn(size, generator=generator, device="cpu").to(rows) for size in rows.shape
+    )
     norm = torch.linalg.vector_norm(rows)
     projection = left @ (rows @ right) / norm.clamp_min(1e-30)
     return [float(len(rows)), rows.mean().item(), norm.item(), projection.item()]
@@ -235,7 +234,7 @@ def _same(left: Any, right: Any) -> bool:
         return bool(left == right)
     if len(left) != len(right):
         return False
-    found, wanted = torch.tensor(left), torch.tensor(right)
+    found, wanted = (torch.tensor(each, device="cpu") for each in (left, right))
     return torch.allclose(found, wanted, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 

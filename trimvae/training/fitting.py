@@ -10,19 +10,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from attributions.chaining import Chained
 from attributions.checks import check_apart, check_counts, check_mode, checked_predictor
 from attributions.outputs import Explained, Task
 from attributions.penalties.protocol import Penalty
 from attributions.predictors import Function, Predictor
 from attributions.twice import check_twice_differentiable
 from trimvae.data.batches import Repeatable
-from trimvae.data.loading import Data, as_data, first_inputs, loader
+from trimvae.data.loading import Data, first_inputs, loader
 from trimvae.models.generative import GenerativeCode
 from trimvae.models.recipe import Schedule
 from trimvae.models.saved import TrainableCode
 from trimvae.models.vae import VAE
 from trimvae.objectives import Objective
 from trimvae.training.base import Training
+from trimvae.training.chaining import unchained
 from trimvae.training.checkpoints import check_checkpoint, checkpoint_path, fingerprint
 from trimvae.training.games import GameTraining
 from trimvae.training.imitating import agreement_of, imitated
@@ -44,7 +46,7 @@ _LOOPHOLE = (
 
 
 def fit(
-    code: TrainableCode,
+    code: TrainableCode | Chained,
     predictor: Predictor | Function | None,
     data: Data,
     *,
@@ -79,7 +81,8 @@ def fit(
     on inside, also under `torch.no_grad()`.
 
     Args:
-        code: To be trained. A game comes back in eval mode, in which averaged weights draw.
+        code: To be trained; of a `Chained`, its inner code, on the outer latents of the data. A
+            game comes back in eval mode, in which averaged weights draw.
         predictor: To be explained: a module or function, inputs `(batch, *event)` to outputs
             `(batch, classes)`, `(batch, 1)` or `(batch,)`, also a tuple, or a mapping or object
             with `logits`; or an `attributions.predictors.Predictor`, which says `preprocess`,
@@ -87,15 +90,13 @@ def fit(
             (a `black_box`, an estimator of scikit-learn) is imitated by a network first, and
             `trained_with["imitation_agreement"]` says how well; explanations ask it itself.
         data: Tensor, NumPy array or pandas DataFrame `(n, *event)`, Dataset or DataLoader of inputs
-            (of a tuple the first; an `IVAE` takes its contexts from the second), or a
-            `trimvae.data.FactorData`.
+            (of a tuple the first; an `IVAE` takes contexts from the second), or a `FactorData`.
         validation: The same, held out; measured after every epoch, at the posterior means. Of a
             game: squared error, prediction loss and agreement of images drawn again; where nothing
             infers latents (StyleGAN2), the losses of the game.
         objective: What a VAE minimises; default: `BetaVAE()`. A game has its own losses.
-        prediction_weight: Weight of the prediction loss: the reconstruction must receive the same
-            prediction as the input; default: 20 for a VAE, 1 for an InfoGAN, 2 for an ALAE, 0 for
-            a StyleGAN2, which cannot draw real images again.
+        prediction_weight: Weight of the prediction loss: a reconstruction must receive its input's
+            prediction; default: 20 for a VAE, 1 for an InfoGAN, 2 for an ALAE, 0 for a StyleGAN2.
         penalties: Such as `Sparsity()` and `GroupSparsity()`, at the latents of the inputs, or,
             where nothing infers latents, at latents drawn from the prior. A game takes no
             `Independence` and `InformationFlow`, which are made for VAEs.
@@ -158,12 +159,12 @@ def fit(
 'reconstruction', 'total_correlation']
     """
     check_mode("fit")
-    training = training_of(code)
     checkpoint = checkpoint_path(checkpoint_dir, resume=resume)
+    given = (code, predictor, data, validation, preprocess)
+    code, predictor, data, validation, preprocess = unchained(*given)
+    training = training_of(code)
     batch_size = code.recipe.batch_size if batch_size is None else batch_size
     check_counts(max_epochs=max_epochs, batch_size=batch_size)
-    data = as_data(data)
-    validation = None if validation is None else as_data(validation, "validation")
     first = first_inputs(loader(data, batch_size, shuffle=False))
     code.check_inputs(data if isinstance(data, Tensor) else first)
     with torch.enable_grad():

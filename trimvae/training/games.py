@@ -118,7 +118,9 @@ class GameTraining(Training):
         """All updates of one batch."""
         batch, numbers = split_numbers(batch)
         inputs, step = inputs_of(batch), int(self.code.batches)
-        self.code.check_inputs(inputs)
+        looks = self.looks(batch_index)
+        if looks:
+            self.code.check_inputs(inputs)
         _check_enough(self.code, inputs)
         logged: Terms = {}
         optimizers = self._optimizers()
@@ -129,8 +131,9 @@ class GameTraining(Training):
             total, terms = update.loss(inputs, generator)
             if update.explains:
                 total = total + self._explained(inputs, generator, step, terms, numbers)
-            remedy = f"at batch {step}. Lower `learning_rate` or the weights."
-            check_finite(total, terms, "fit", remedy)
+            if looks:
+                remedy = f"at batch {step}. Lower `learning_rate` or the weights."
+                check_finite(total, terms, "fit", remedy)
             self._descend(optimizers[update.shares or update.name], total, parameters_of(update))
             logged |= terms
         self.code.batches += 1

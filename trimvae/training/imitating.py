@@ -184,8 +184,8 @@ def _inputs(data: Tensor | Dataset[Any] | DataLoader[Any]) -> Tensor:
 
 def _mixtures(inputs: Tensor) -> Tensor:
     others = inputs[torch.randperm(len(inputs), device=inputs.device)]
-    share = torch.rand(len(inputs), *[1] * (inputs.ndim - 1)).to(inputs)
-    noise = 0.1 * inputs.std(dim=0) * torch.randn(inputs.shape).to(inputs)
+    share = torch.rand(len(inputs), *[1] * (inputs.ndim - 1), device="cpu").to(inputs)
+    noise = 0.1 * inputs.std(dim=0) * torch.randn(inputs.shape, device="cpu").to(inputs)
     return share * inputs + (1 - share) * others + noise
 
 

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
 from torch import Tensor, nn
 
+from attributions.placement import made_on
 from trimvae.training.checkpoints import EveryEpoch, WholeFiles
 
 
@@ -27,7 +28,8 @@ def caller_undisturbed(vae: nn.Module, seed: int) -> Iterator[None]:
     parameter = next(vae.parameters())
     device, dtype = parameter.device, parameter.dtype
     handler = signal.getsignal(signal.SIGINT)
-    with torch.random.fork_rng(devices=cuda):
+    # Lightning and the loaders take the CPU for torch's default device.
+    with torch.random.fork_rng(devices=cuda), made_on("cpu"):
         torch.manual_seed(seed)
         try:
             vae.train()

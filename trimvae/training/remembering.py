@@ -1,5 +1,7 @@
 """The predictor's outputs at the training inputs, which never change: asked for once."""
 
+import errno
+import os
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -101,11 +103,32 @@ def _kept(
             if shape[0] * shape[1] * logits.element_size() <= in_memory:
                 kept = logits.new_empty(shape)
             else:
-                number = torch.empty(0, dtype=logits.dtype).numpy().dtype
+                number = logits.new_empty(0, device="cpu").numpy().dtype
                 with tempfile.TemporaryFile() as file:  # stays until nobody maps it
+                    _reserve(file.fileno(), shape[0] * shape[1] * number.itemsize)
                     kept = np.memmap(file, number, "w+", shape=shape)
         rows = logits if isinstance(kept, Tensor) else logits.cpu().numpy()
         kept[start : start + len(logits)] = rows
         start += len(logits)
     found: Tensor | np.ndarray[Any, Any] = kept
     return found
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Have room for a file before it is mapped: a full disk would end the process without a word.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return  # a file system that cannot reserve
+        raise OSError(
+            f"`cache_outputs` must have room for {size / 1e9:.2g} GB among temporary files. Got "
+            f"{tempfile.gettempdir()} ({error.strerror}). Make room, set TMPDIR to another folder, "
+            "or pass cache_outputs=False."
+        ) from error

@@ -107,7 +107,8 @@ class ThroughClassifier:
         """
         if self.predictor is None:
             return None
-        curve = torch.linspace(0, 1, example.numel()).square().reshape(example.shape)
+        line = torch.linspace(0, 1, example.numel(), device=example.device)
+        curve = line.square().reshape(example.shape)
         device = next(self.code.parameters()).device
         logits = self.outputs(curve.to(device=device, dtype=example.dtype))
         return [float(logit) for logit in logits.flatten()]

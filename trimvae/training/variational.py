@@ -86,7 +86,8 @@ class VAETraining(Training):
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """One step: objective, prediction loss and, now and then, the penalties."""
         batch, numbers = split_numbers(batch)
-        inputs, contexts = self._inputs_of(batch)
+        looks = self.looks(batch_index)
+        inputs, contexts = self._inputs_of(batch, looks=looks)
         second = None
         if self.adversary is not None:
             inputs, contexts, second = self._second_batch(inputs, contexts)
@@ -102,8 +103,9 @@ class VAETraining(Training):
         terms = dict(terms)
         total = total + self._explained(inputs, latents, observation.mean, terms, numbers)
         total = total + idle(self.code.axes)
-        remedy = f"at step {step}. Lower `learning_rate` or the weights."
-        check_finite(total, terms, "fit", remedy)
+        if looks:
+            remedy = f"at step {step}. Lower `learning_rate` or the weights."
+            check_finite(total, terms, "fit", remedy)
         self._log.add(self, {"loss": total, **terms}, len(inputs))
         self._log_decomposition(posterior, prior)
         return total
@@ -155,9 +157,10 @@ class VAETraining(Training):
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
-    def _inputs_of(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+    def _inputs_of(self, batch: Any, *, looks: bool = True) -> tuple[Tensor, Tensor | None]:
         inputs = inputs_of(batch)
-        self.code.check_inputs(inputs)
+        if looks:
+            self.code.check_inputs(inputs)
         return inputs, contexts_of(batch) if self.code.conditional else None
 
     def _explained(

@@ -5,7 +5,12 @@ import itertools
 import pytest
 import torch
 
-from attributions.measures.bundles import caused_shares, common_share, drawn_shares
+from attributions.measures.bundles import (
+    caused_shares,
+    common_share,
+    drawn_shares,
+    integrated_shares,
+)
 from attributions.transforms import (
     Cosine,
     Fourier,
@@ -103,3 +108,43 @@ def test_transforms_that_cannot_split_are_refused():
             measure(before, after, Identity((4,)))
     with pytest.raises(ValueError, match="few entries for exact Shapley values. Got 20"):
         caused_shares(lambda x: x, torch.zeros(1, 20), torch.ones(1, 20), Identity((20,)))
+
+
+@pytest.mark.parametrize("transform", [Identity((12,)), Cosine((12,)), Cosine((3, 4), dims=1)])
+def test_of_effects_that_add_up_integrated_shares_are_those_of_all_orders(transform):
+    weight = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)).double()
+    before, after = torch.randn(2, 5, *transform.event_shape).double()
+
+    def function(inputs):
+        return inputs.flatten(1) @ weight
+
+    found = integrated_shares(function, before, after, transform, n_steps=1)
+    expected = caused_shares(function, before, after, transform)
+    torch.testing.assert_close(found, expected)
+    assert float(found.sum()) == pytest.approx(1)
+
+
+def test_of_any_function_integrated_shares_are_its_path_integral():
+    """A loop over examples, classes and points."""
+    weight = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double()
+    before, after = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(1)).double()
+
+    def function(inputs):
+        return (inputs @ weight).sin()
+
+    expected = torch.zeros(6).double()
+    for start, end in zip(before, after, strict=True):
+        change = function(end[None]) - function(start[None])
+        for point in (torch.arange(64) + 0.5) / 64:
+            at = (start + point * (end - start))[None]
+            slopes = torch.autograd.functional.jacobian(function, at)[0, :, 0]
+            expected += (change @ slopes)[0] * (end - start) / 64
+    found = integrated_shares(function, before, after, Identity((6,)), n_steps=64, max_points=70)
+    torch.testing.assert_close(found, expected / expected.sum())
+
+
+def test_integrated_shares_refuse_no_points():
+    with pytest.raises(ValueError, match="`n_steps` must be"):
+        integrated_shares(
+            lambda x: x, torch.zeros(1, 2), torch.ones(1, 2), Identity((2,)), n_steps=0
+        )

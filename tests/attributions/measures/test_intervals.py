@@ -7,6 +7,7 @@ import torch
 
 from attributions.measures.intervals import (
     bootstrap_interval,
+    estimate_of,
     interval_of,
     resampling_counts,
     share_interval,
@@ -96,3 +97,14 @@ def test_a_share_of_none_may_be_anything_and_what_is_no_share_is_refused():
     for share, count in ((1.1, 5), (float("nan"), 5), (0.5, -1)):
         with pytest.raises(ValueError, match="`share` must be from 0 to 1"):
             share_interval(share, count)
+
+
+def test_an_estimate_is_the_figure_of_the_means_with_the_interval_of_the_bootstrap():
+    rows = torch.rand(80, 2, generator=seeded()) + 1
+    ratio = lambda means: means[..., 0] / means[..., 1]  # noqa: E731
+    found = estimate_of(rows, ratio, generator=seeded(1))
+    assert found.value == pytest.approx(
+        float(rows[:, 0].double().mean() / rows[:, 1].double().mean())
+    )
+    assert found.interval == bootstrap_interval(rows, ratio, generator=seeded(1))
+    assert estimate_of(rows[:1], ratio).interval is None

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from attributions.transforms import Parts, channels
+from attributions.transforms import Parts, channels, places
 
 
 def test_masks_are_groups_and_the_rest_is_one():
@@ -44,3 +44,31 @@ def test_masks_that_do_not_part_the_inputs_are_refused():
     for shape in ((5,), (2, 4)):
         with pytest.raises(ValueError, match=r"the shape of one input, \(4,\). Got"):
             Parts((4,), {"wrong": torch.ones(shape)})
+
+
+def test_a_grid_of_places_covers_every_pixel_once_and_names_its_corners():
+    grid = places((3, 10, 13))
+    assert len(set(grid.group_names)) == 16
+    assert grid.by_group(torch.ones(1, 390)).sum() == 390
+    picture = torch.zeros(1, 3, 10, 13)
+    for name, row, column in (
+        ("top left corner", 0, 0),
+        ("top right corner", 0, 12),
+        ("bottom left corner", 9, 0),
+        ("bottom right corner", 9, 12),
+        ("top centre left", 0, 5),
+        ("upper right", 4, 12),
+        ("lower centre right", 6, 8),
+    ):
+        picture.zero_()
+        picture[..., row, column] = 1
+        at = grid.by_group(grid.encode(picture))[0]
+        assert grid.group_names[int(at.argmax())] == name
+    inputs = torch.randn(2, 3, 10, 13)
+    assert torch.equal(grid.decode(grid.encode(inputs)), inputs)
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 3, 8), (8, 8)])
+def test_what_is_no_picture_has_no_places(shape):
+    with pytest.raises(ValueError, match="`event_shape` must be that of pictures"):
+        places(shape)

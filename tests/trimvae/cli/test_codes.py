@@ -34,6 +34,19 @@ def test_the_likelihood_suits_the_data():
     assert new_code("vae", images(0, 1), 2, "laplace").likelihood == "laplace"
 
 
+def test_large_pictures_get_residual_blocks_and_others_where_asked():
+    def kind(model, *shape):
+        inputs = torch.zeros(2, *shape)
+        return new_code(model, Split(inputs, None, inputs, None), 2, "auto").architecture["kind"]
+
+    assert kind("residual", 3, 32, 40) == "residual"
+    assert kind("vae", 1, 136, 136) == "residual"
+    assert kind("vae", 1, 32, 32) == "convolutional"
+    assert kind("vae", 1, 8, 8) == "dense"
+    with pytest.raises(ValueError, match="`--model residual` must be given images"):
+        kind("residual", 6)
+
+
 def test_an_ivae_has_a_context_for_each_label():
     assert new_code("ivae", images(0, 1), 2, "auto").n_contexts == 5
 

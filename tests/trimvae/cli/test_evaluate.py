@@ -16,6 +16,8 @@ def test_an_evaluation_is_written_to_read_and_to_process(run):
     assert evaluation["settings"]["intervention_examples"] == 10
     assert "| deletion_score |" in (run / "evaluation.md").read_text()
     assert "deletion_score" in result.output
+    assert "evaluating 20 examples ..." in result.stderr
+    assert "evaluating 20 examples: " in result.stderr
 
 
 def test_judges_are_named_and_their_gap_is_shown_with_its_meaning(run, folder):

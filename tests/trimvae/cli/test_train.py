@@ -111,7 +111,7 @@ def test_penalties_are_chosen_by_name(folder):
         (("--penalty", "hessian=much"), "`--penalty` must be NAME or NAME=WEIGHT.*hessian=much"),
         (("--penalty", "magic"), "`--penalty` must be NAME or NAME=WEIGHT.*magic"),
         (("--penalty", "hessian=-1"), "`--penalty` must be NAME or NAME=WEIGHT.*at least 0"),
-        (("--model", "vqvae"), "`--model` must be one of vae, ivae, infogan"),
+        (("--model", "vqvae"), "`--model` must be one of vae, residual, ivae, infogan"),
         (("--model", "alae"), "`--model alae` must be given images"),
         (("--model", "ivae"), "`--model ivae` must be given labels"),
         (("--model", "alae", "--weight", "3"), "`--weight` must be left out for alae"),

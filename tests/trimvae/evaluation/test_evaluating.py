@@ -44,8 +44,9 @@ def test_figures_of_a_known_rule_are_the_known_ones():
 def test_figures_do_not_depend_on_the_batches():
     vae, predictor = VAE.dense((6,), latent_size=3, hidden=(16,)), nn.Linear(6, 4)
     inputs = torch.randn(50, 6)
-    whole = evaluate(vae, predictor, inputs, **OPTIONS)
-    parts = evaluate(vae, predictor, DataLoader(inputs, batch_size=7), **OPTIONS)
+    options = {**OPTIONS, "n_interventions": 50}
+    whole = evaluate(vae, predictor, inputs, **options)
+    parts = evaluate(vae, predictor, DataLoader(inputs, batch_size=7), **options)
     for name, value in whole.metrics.items():
         assert parts.metrics[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
     explanation = explain(vae, predictor, inputs)
@@ -181,3 +182,15 @@ def test_bad_arguments_are_refused():
             evaluate(Straight(), Rule(), torch.randn(3, 6), **{name: 0})
     with pytest.raises(ValueError, match="in the dtype of the code"):
         evaluate(VAE.dense((6,), latent_size=2, hidden=(4,)), Rule(), torch.randn(3, 6).double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_evaluated_as_well(dtype):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vae = VAE.dense((6,), latent_size=3, hidden=(16,)).to(dtype)
+        predictor = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).to(dtype)
+        inputs = torch.randn(30, 6).to(dtype)
+    found = evaluate(vae, predictor, inputs, **{**OPTIONS, "n_alpha": 5, "n_beta": 5})
+    assert {"sensitivity", "infidelity", "reread", "direction"} < set(found.metrics)
+    assert all(math.isfinite(value) for value in found.metrics.values())

@@ -24,3 +24,11 @@ def test_a_sample_is_the_first_examples_of_all_batches():
     assert sample.latents.shape == sample.deviations.shape == (14, 6)
     assert float(sample.shares[0]) == pytest.approx(1)
     assert sample.latent_names == tuple(f"z{index}" for index in range(6))
+
+
+def test_parts_are_those_of_a_first_batch_that_is_large_enough():
+    inputs = torch.randn(40, 6)
+    for size, told in ((19, False), (20, True)):
+        kept = [explain(Straight(), Rule(), part, n_steps=4) for part in inputs.split(size)]
+        assert kept[0].bundles
+        assert sample_of(kept, 40).bundles == (kept[0].bundles if told else ())

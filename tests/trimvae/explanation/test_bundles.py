@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from trimvae.explanation.bundles import LEAST_COMMON, MOST_DRAWN, Bundle
+from trimvae.explanation.bundles import (
+    LEAST_COMMON,
+    MOST_DRAWN,
+    MOST_EXCESS,
+    Bundle,
+    of_bundles,
+)
 
 NAMES = ("brightness", "shape", "texture")
 
@@ -72,5 +78,57 @@ def test_many_parts_of_which_none_is_large_are_told_by_the_largest():
     names = tuple(f"x{index}" for index in range(20))
     caused = (0.06, 0.04, *[0.05] * 18)
     said = Bundle(0, names, drawn, caused).sentence("z0")
-    assert said == "z0 draws x0 (5%); the predictor responds to its x0 (6%)."
+    assert said == "z0 draws x0 (5%) and 19 others; the predictor responds to its x0 (6%)."
     assert math.isclose(sum(caused), 1)
+
+
+def column(drawn, caused, leak=7, count=20):
+    """One column with these shares; all others alike."""
+    shares = []
+    for share in (drawn, caused):
+        row = [(1 - share) / (count - 1)] * count
+        row[leak] = share
+        shares.append(tuple(row))
+    return Bundle(0, tuple(f"x{index}" for index in range(count)), *shares)
+
+
+def test_of_many_parts_those_that_stand_out_are_asked_for():
+    leaked = column(0.05, 0.6)
+    assert leaked.favoured == (7,)
+    assert leaked.excess == pytest.approx(0.55)
+    assert leaked.is_small
+    assert leaked.sentence("z0") == (
+        "z0 draws x7 (5%) and 19 others; the predictor responds to its x7 (60%), which is 5% of "
+        "what it draws."
+    )
+    assert not column(0.05, 0.05 + MOST_EXCESS - 0.01).is_small
+    assert not column(MOST_DRAWN + 0.01, 0.9).is_small
+
+
+def test_three_of_many_parts_stand_out_at_most():
+    drawn = (0.05,) * 20
+    caused = (0.3, 0.25, 0.2, 0.15, *[0.1 / 16] * 16)
+    found = Bundle(0, tuple(map(str, range(20))), drawn, caused)
+    assert found.favoured == (0, 1, 2)
+    assert found.excess == pytest.approx(0.6)
+
+
+def test_of_few_parts_the_excess_is_what_is_not_in_common():
+    found = bundle((0.2, 0.5, 0.3), (0.5, 0.1, 0.4))
+    assert found.excess == pytest.approx(1 - found.common)
+
+
+def test_small_parts_alone_are_warned_of_by_name():
+    (text,) = of_bundles([column(0.05, 0.6), column(0.05, 0.05)], ["age"])
+    assert text.startswith("age draws x7 (5%) and 19 others; ")
+    assert text.endswith(
+        "Read the evidence of age as evidence of that part alone, whatever else it draws."
+    )
+
+
+def test_latents_with_the_same_kind_of_parts_are_told_of_once():
+    other = Bundle(1, *column(0.05, 0.6)[1:])
+    texture = bundle((0.0, 0.96, 0.04), (0.0, 0.03, 0.97))
+    found = of_bundles([column(0.05, 0.6), texture, other], ["z0", "z1", "z2"])
+    assert [text.split()[0] for text in found] == ["z0", "z2"]
+    assert found[0].endswith(" Likewise of z1, a small part of what is drawn is used.")

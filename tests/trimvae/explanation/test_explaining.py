@@ -151,6 +151,7 @@ def test_settings_say_how_it_was_made_and_are_plain_json(vae, predictor, inputs)
     assert settings["versions"]["torch"] == importlib.metadata.version("torch")
     assert set(settings) == {
         "task",
+        "table",
         "explained_name",
         "explained",
         "contrast",
@@ -167,6 +168,7 @@ def test_settings_say_how_it_was_made_and_are_plain_json(vae, predictor, inputs)
         "versions",
         "quadrature",
         "bundles",
+        "redrawn",
         "cues",
     }
     assert settings["quadrature"] is None

@@ -85,3 +85,19 @@ def test_neither_search_leaves_the_range():
         )
         assert not found.figures.valid.item()
         assert bool(((found.latents >= low) & (found.latents <= high)).all())
+
+
+def test_examples_that_are_searched_together_move_as_each_does_alone():
+    latents = torch.randn(9, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = torch.tensor([[1.0, -2.0, 0.5, 0.3], [0.2, 1.0, -1.5, 2.0], [-1.0, 0.4, 1.0, -0.6]])
+
+    def predictor(inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.tanh() @ weights.to(inputs).T
+
+    together = find_counterfactuals(Identity(), predictor, latents, target=2, n_latents=2)
+    alone = [
+        find_counterfactuals(Identity(), predictor, row.unsqueeze(0), target=2, n_latents=2)
+        for row in latents
+    ]
+    torch.testing.assert_close(together.latents, torch.cat([one.latents for one in alone]))
+    assert 0 < together.figures.valid.sum() <= 9

@@ -150,12 +150,77 @@ def test_columns_have_their_names_and_masks_theirs(table):
     torch.testing.assert_close(masked.attributions[..., 0], by_column[..., :2].sum(dim=2))
 
 
-def test_only_pictures_are_checked_by_themselves_and_only_where_it_is_asked_for(table):
-    assert table.bundles == ()
+class Tagged(Discs):
+    """Paints a faint square in the upper left corner of what is on the right."""
+
+    def decode(self, latents):
+        tag = torch.zeros(28, 28)
+        tag[1:5, 1:5] = 0.1
+        return super().decode(latents) + (10 * latents[:, :1, None, None]).sigmoid() * tag
+
+
+def reads_the_corner(inputs):
+    said = 60 * (inputs[:, 0, 1:5, 1:5].mean(dim=(1, 2)) - 0.25)
+    return torch.stack([-said, said], dim=1)
+
+
+def test_a_corner_that_alone_is_read_is_named():
+    code = Tagged(amplitude=0.0)
+    latents = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)).clamp(-2, 2)
+    explanation = explain(code, reads_the_corner, code.decode(latents))
+    (text,) = [text for text in explanation.warnings if "corner" in text]
+    assert "the predictor responds to its top left corner (100%), which is" in text
+    honest = explain(code, position_reader(), code.decode(latents))
+    assert not any(bundle.is_small for bundle in honest.bundles)
+
+
+def test_a_latent_whose_ends_mean_the_same_is_asked_from_its_middle():
+    """Is the disc far from the middle? From end to end nothing that is read changes."""
+    code = Discs(amplitude=0.0)
+    latents = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)).clamp(-2, 2)
+
+    def is_outside(inputs):
+        ink = inputs[:, 0].sum(dim=1) - inputs[:, 0].sum(dim=1).amin(dim=1, keepdim=True)
+        outside = (ink * torch.linspace(-1, 1, SIZE).square()).sum(dim=1) / ink.sum(dim=1)
+        return 30 * torch.stack([outside - 0.15, 0.15 - outside], dim=1)
+
+    explanation = explain(code, is_outside, code.decode(latents))
+    (places,) = [bundle for bundle in explanation.bundles if len(bundle.names) == 16][:1]
+    assert explanation.latent_names[places.latent] == "z0"
+    assert places.excess < 0.3
+    assert not any(bundle.is_small for bundle in explanation.bundles)
+
+
+def test_a_column_that_alone_is_read_is_named():
+    paint = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
+    paint[:, 7] = paint[:, 7].sign() * 0.8
+
+    class Mixture(nn.Module):
+        def encode(self, inputs):
+            return inputs @ torch.linalg.pinv(paint)
+
+        def decode(self, latents):
+            return latents @ paint
+
+    inputs = torch.randn(60, 3, generator=torch.Generator().manual_seed(1)) @ paint
+    leaked = explain(Mixture(), lambda rows: torch.stack([rows[:, 7], -rows[:, 7]], 1), inputs)
+    small = [bundle for bundle in leaked.bundles if bundle.is_small]
+    assert small
+    assert all(bundle.favoured == (7,) for bundle in small)
+    assert any("responds to its x7 (100%)" in text for text in leaked.warnings)
+    weight = torch.linalg.pinv(paint)[:, :1]
+    honest = explain(Mixture(), lambda rows: rows @ torch.cat([weight, -weight], 1), inputs)
+    assert not any(bundle.is_small for bundle in honest.bundles)
+
+
+def test_parts_are_checked_only_where_it_is_asked_for(table):
+    assert {bundle.names for bundle in table.bundles} == {tuple("abcdef")}
+    assert table_explanation(check_parts=False).bundles == ()
     assert not textured_explanation(texture_reader(), batch=4, check_parts=False).bundles
     coloured = image_explanation(channels=3)
     names = {bundle.names for bundle in coloured.bundles}
     assert ("red", "green", "blue") in names
+    assert any("top left corner" in each for each in names)
     assert all(coloured.shares[bundle.latent] >= 0.1 for bundle in coloured.bundles)
 
 

@@ -94,3 +94,32 @@ def test_the_evaluation_adds_its_panels():
 def test_it_is_drawn_where_the_caller_says():
     figure = Figure()
     assert plot_trust(by_hand(), fig=figure) is figure
+
+
+def redrawn(**figures):
+    found = {name: [value, ends] for name, (value, ends) in figures.items()}
+    return by_hand({"redrawn": found})
+
+
+def test_what_is_left_of_redrawn_inputs_is_checked_beside_its_bounds():
+    explanation = redrawn(
+        drawn_variance=(-0.5, [-0.6, -0.4]),
+        reread=(0.75, [0.6, 0.85]),
+        strength_correlation=(0.2, [0.0, 0.3]),
+        direction=(0.9, [0.8, 1.0]),
+    )
+    found = {check.name: check for check in checks(explanation)}
+    assert list(found)[-4:] == ["drawn", "read again", "strength", "direction"]
+    assert found["drawn"].value == 0
+    assert [check.passed for check in found.values()][-4:] == [False, False, False, True]
+    # A warning needs more: the whole interval below the bound.
+    texts = ("of what differs", "does not read what the decoder", "how strong its evidence")
+    told = [any(text in warning for warning in explanation.warnings) for text in texts]
+    assert told == [True, False, True]
+    assert len(plot_trust(explanation).axes[0].patches) == 8
+
+
+def test_with_the_residual_nothing_need_be_drawn():
+    found = by_hand({"redrawn": {"drawn_variance": [0.0, [0.0, 0.1]]}, "residual": True})
+    assert "drawn" not in {check.name for check in checks(found)}
+    assert not any("of what differs" in text for text in found.warnings)

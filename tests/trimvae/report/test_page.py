@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.trimvae.explanation.made import by_hand, image_explanation, table_explanation
+from tests.trimvae.explanation.textured import texture_reader, textured_explanation
 from trimvae import Evaluation, Explanation
 from trimvae.report.page import chosen_examples, shown_classes, write_report
 
@@ -109,6 +110,19 @@ def test_counts_decide_how_much_is_shown(table, tmp_path):
     sliders = re.findall(r'type="range" min="0" max="(\d+)"', page)
     assert sliders == ["3", "3"]  # three frames and the example's own
     assert len(re.findall(r"\d % of the evidence, in \d of \d classes</span>", page)) == 2
+
+
+def test_a_warning_that_both_give_with_other_numbers_is_shown_once(tmp_path):
+    explanation = textured_explanation(texture_reader(), batch=32, n_steps=4)
+    (first, *_) = explanation.warnings
+    again = re.sub(r"\d+%", "55%", first)
+    assert again != first
+    warned = [again, "Judges disagree."]
+    evaluation = Evaluation(metrics={}, by_class={}, by_latent={}, warnings=warned, settings={})
+    path = explanation.to_html(tmp_path / "report.html", evaluation=evaluation, max_examples=1)
+    text = path.read_text("utf-8")
+    assert text.count("Warning.") == len(explanation.warnings) + 1
+    assert "Judges disagree." in text
 
 
 def test_the_figures_of_an_evaluation_are_added(table, tmp_path):

@@ -377,7 +377,7 @@ def test_torch_s_own_error_of_a_full_disk_says_what_to_do(tmp_path, monkeypatch)
         raise RuntimeError("unexpected pos 810048 vs 809940")
 
     monkeypatch.setattr(checkpoints.torch, "save", half)
-    message = r"`checkpoint_dir` must be where .* Got .*unexpected pos.*Make room on the disk"
+    message = r"`path` must be where .* Got .*last.ckpt .unexpected pos.*Make room on the disk"
     with pytest.raises(OSError, match=message):
         trained("VAE", tmp_path, max_epochs=3, resume=True)
     assert files_of(tmp_path) == before

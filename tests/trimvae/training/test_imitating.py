@@ -24,7 +24,6 @@ def forest():
     return RandomForestClassifier(20, random_state=0).fit(ROWS, LABELS)
 
 
-@pytest.mark.filterwarnings("ignore:`predictor` ends in a softmax")
 def test_a_forest_is_imitated_as_well_as_it_says(forest):
     found = imitation(forest, INPUTS)
     fresh = np.random.default_rng(1).normal(size=(500, 4)).astype(np.float32)
@@ -68,7 +67,7 @@ def test_a_network_of_one_s_own_is_trained_in_place():
     assert found.agreement > 0.9  # the rule is linear
 
 
-@pytest.mark.filterwarnings("ignore:`predictor` ends in a softmax", "ignore:The imitation")
+@pytest.mark.filterwarnings("ignore:The imitation")
 def test_a_code_is_trained_through_the_imitation_and_explained_by_the_forest_itself(forest):
     torch.manual_seed(0)
     vae = VAE.dense((4,), 3, hidden=(16,))

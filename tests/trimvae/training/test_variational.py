@@ -206,3 +206,32 @@ def test_a_regression_is_recognised(table):
 def test_what_is_no_objective_is_refused(objective, table, predictor):
     with pytest.raises(TypeError, match="`objective` must be an objective such as BetaVAE.* Got"):
         fit(small_vae(), predictor, table, objective=objective, max_epochs=1, **QUIET)
+
+
+class LookedError(Exception):
+    """A value of a tensor was asked for."""
+
+
+def test_a_step_that_does_not_look_asks_for_no_value_of_a_tensor(table, predictor, monkeypatch):
+    """On a GPU each such question would wait for all that was asked before."""
+    module = VAETraining(small_vae(), predictor, penalties=[Sparsity()], penalty_every=1)
+    module.log_dict = lambda *args, **kwargs: None
+    module.training_step(table[:32], 0).backward()  # makes the predictor's replica
+
+    def look(*_):
+        raise LookedError
+
+    monkeypatch.setattr(module, "looks", lambda index: False)
+    for name in ("item", "tolist", "__bool__", "__float__", "__int__"):
+        monkeypatch.setattr(torch.Tensor, name, look)
+    module.training_step(table[:32], 1).backward()
+    monkeypatch.setattr(module, "looks", lambda index: True)
+    with pytest.raises(LookedError):
+        module.training_step(table[:32], 2)
+
+
+def test_where_looking_waits_for_a_gpu_it_is_rare(predictor, monkeypatch):
+    module = VAETraining(small_vae(), predictor)
+    assert all(module.looks(index) for index in range(100))
+    monkeypatch.setattr(VAETraining, "device", torch.device("cuda"))
+    assert [index for index in range(120) if module.looks(index)] == [0, 50, 100]
