@@ -48,12 +48,14 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs/*.md attributions trimvae
 
 types: .venv/installed
 	$(BIN)/mypy
 
 examples: .venv/installed
 	$(BIN)/python -m examples
+	$(BIN)/python -m examples.notebooks
 
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -2,10 +2,11 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trimvae.data.factors import FactorData
@@ -24,6 +25,14 @@ _TURNS = tuple(float(level) for level in range(-60, 61, 15))
 _HUES = tuple(60.0 * level for level in range(6))
 _LIGHTS = (0.5, 0.75, 1.0, 1.25, 1.5)
 _BLURS = (0.0, 0.015, 0.03, 0.05)
+
+CHANGES = ("x", "y", "zoom", "rotation", "hue", "brightness", "blur")
+"""The latents of a `Rendering`."""
+# Of each: where nothing is changed, and the range that is drawn; of the zoom, their logarithms.
+_UNCHANGED = (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_LOWEST = (-0.15, -0.15, 0.0, -60.0, -90.0, 0.5, 0.0)
+_HIGHEST = (0.15, 0.15, math.log(1.75), 60.0, 90.0, 1.5, 0.05)
+_ZOOM, _HUE, _BLUR = 2, 4, 6
 
 # The colour space of NTSC television: brightness, and a plane in which a hue is an angle.
 _TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -57,8 +66,7 @@ def photographs(*, size: int = 64) -> FactorData:
         >>> len(data), data.event_shape
         (1058400, (3, 32, 32))
     """
-    if not 32 <= size <= 256:
-        raise ValueError(f"`size` must be from 32 to 256. Got {size}. Use 64.")
+    _check_size(size)
     _skimage_data()
     values = {
         "photograph": tuple(range(len(PHOTOGRAPHS))),
@@ -71,6 +79,124 @@ def photographs(*, size: int = 64) -> FactorData:
         "blur": _BLURS,
     }
     return FactorData(functools.partial(_render, size=size), values)
+
+
+class Rendering(nn.Module):
+    r"""A photograph as a code: its latents are what is done to it, and decoding renders it.
+
+    Latent $z_j$ is a factor $v_j = v_j^0 + \sigma_j z_j$, with $v^0$ the photograph as it is and
+    $\sigma_j$ the deviation of the range drawn from; the zoom is its exponential, $e^{v_j}$. So 0,
+    where attributions start, is the photograph itself: upright, in its own colours, sharp.
+
+    Ranges: shifts of .15 sides, zoom 1 to 1.75, rotation of 60 degrees, hue of 90 degrees either
+    way (a line, not a circle), brightness .5 to 1.5, blur to .05 sides. Blur is even in its latent,
+    and `encode` gives the one from 0 up. Pixels beyond black and white are clipped, as a camera
+    does: there the derivative is 0. Derivatives of first order only; torch refuses a second one.
+
+    Decoding needs no training. To encode, fit a network on renderings, whose latents are known.
+
+    Args:
+        photograph: One of `PHOTOGRAPHS`.
+        size: Pixels of a side, from 32 to 256.
+        encoder: Images to latents `(batch, 7)`, such as `trimvae.models.fit_inverter` returns;
+            default: none, and the code only decodes.
+
+    Raises:
+        ModuleNotFoundError: `scikit-image` is not installed.
+        ValueError: `photograph` is none of them, or `size` is out of range.
+
+    Examples:
+        >>> import pytest
+        >>> _ = pytest.importorskip("skimage")
+        >>> code, data = Rendering("cat", size=32), photographs(size=32)
+        >>> turned = torch.tensor([[0, 3, 3, 0, 6, 0, 2, 0]])  # the cat, by 30 degrees
+        >>> latents = code.latents_at(torch.tensor([[0.0, 0, 1, 30, 0, 1, 0]]))
+        >>> torch.allclose(code.decode(latents), data.sample(turned), atol=1e-5)
+        True
+    """
+
+    latent_names = CHANGES
+    latent_size = len(CHANGES)
+
+    def __init__(
+        self,
+        photograph: str = "cat",
+        *,
+        size: int = 96,
+        encoder: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        if photograph not in PHOTOGRAPHS:
+            raise ValueError(
+                f"`photograph` must be one of {PHOTOGRAPHS}. Got {photograph!r}. Use 'cat'."
+            )
+        _check_size(size)
+        self.photograph, self.size, self.encoder = photograph, size, encoder
+        self.image_shape = (3, size, size)
+        self.register_buffer("original", _originals(size)[PHOTOGRAPHS.index(photograph)].clone())
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents `(batch, 7)` to pictures `(batch, 3, size, size)` in [0, 1]."""
+        original: Tensor = self.original.to(latents)  # type: ignore[operator, assignment]
+        originals = original.expand(len(latents), -1, -1, -1)
+        return _seen(originals, self.factors_at(latents), self.size)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Pictures to the latents that the encoder reads from them, `(batch, 7)`.
+
+        Raises:
+            RuntimeError: There is no encoder.
+        """
+        if self.encoder is None:
+            raise RuntimeError(
+                "`encoder` must be there to encode. Got none. Set rendering.encoder = "
+                "fit_inverter(rendering, rendering.image_shape, rendering.latent_size)."
+            )
+        read = self.encoder(inputs)
+        return torch.cat([read[:, :_BLUR], read[:, _BLUR:].abs()], dim=1)
+
+    def draw(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw latents `(n, 7)`, each factor uniformly from its range, on its own."""
+        unchanged, lowest, highest = self._table(self.original)  # type: ignore[arg-type]
+        shares = torch.rand(
+            (n, len(CHANGES)), generator=generator, device=lowest.device, dtype=lowest.dtype
+        )
+        return (lowest + shares * (highest - lowest) - unchanged) / _deviation(lowest, highest)
+
+    def baseline(self, n: int = 1) -> Tensor:
+        """The photograph as it is: zeros `(n, 7)`."""
+        zeros: Tensor = self.original.new_zeros(n, len(CHANGES))  # type: ignore[operator]
+        return zeros
+
+    def factors_at(self, latents: Tensor) -> Tensor:
+        """Factors `(batch, 7)` of latents, in the units of `photographs`."""
+        unchanged, lowest, highest = self._table(latents)
+        values = unchanged + latents * _deviation(lowest, highest)
+        parts = (values[:, :_ZOOM], values[:, _ZOOM : _ZOOM + 1].exp(), values[:, _ZOOM + 1 :])
+        return torch.cat(parts, dim=1)
+
+    def latents_at(self, factors: Tensor) -> Tensor:
+        """Latents `(batch, 7)` of factors in the units of `photographs`; hues from -180 to 180."""
+        unchanged, lowest, highest = self._table(factors)
+        columns = list(factors.unbind(dim=1))
+        columns[_ZOOM] = columns[_ZOOM].log()
+        columns[_HUE] = (columns[_HUE] + 180) % 360 - 180
+        return (torch.stack(columns, dim=1) - unchanged) / _deviation(lowest, highest)
+
+    @staticmethod
+    def _table(like: Tensor) -> Tensor:
+        """Rows: unchanged, lowest, highest."""
+        return torch.tensor((_UNCHANGED, _LOWEST, _HIGHEST), dtype=torch.float64).to(like)
+
+
+def _deviation(lowest: Tensor, highest: Tensor) -> Tensor:
+    """Of a uniform distribution."""
+    return (highest - lowest) / 12**0.5
+
+
+def _check_size(size: int) -> None:
+    if not 32 <= size <= 256:
+        raise ValueError(f"`size` must be from 32 to 256. Got {size}. Use 64.")
 
 
 def _skimage_data() -> Any:
@@ -102,10 +228,15 @@ def _render(levels: Tensor, *, size: int) -> Tensor:
     photograph, *rest = levels.unbind(dim=1)
     tables = (_SHIFTS, _SHIFTS, _ZOOMS, _TURNS, _HUES, _LIGHTS, _BLURS)
     values = [torch.tensor(table)[column] for table, column in zip(tables, rest, strict=True)]
-    x, y, zoom, turn, hue, light, blur = values
-    images = _placed(_originals(size)[photograph], x, y, zoom, turn.deg2rad(), size)
-    images = _recoloured(images, hue.deg2rad())
-    return _blurred(images * light[:, None, None, None], blur * size).clamp(0, 1)
+    return _seen(_originals(size)[photograph], torch.stack(values, dim=1), size)
+
+
+def _seen(originals: Tensor, values: Tensor, size: int) -> Tensor:
+    """Each photograph as its row of factors says, `(n, 3, size, size)`; differentiable."""
+    x, y, zoom, turn, hue, light, blur = values.unbind(dim=1)
+    images = _placed(originals, x, y, zoom, turn.deg2rad(), size)
+    images = _recoloured(images, hue.deg2rad()) * light[:, None, None, None]
+    return _blurred(images, blur * size, math.ceil(3 * _BLURS[-1] * size)).clamp(0, 1)
 
 
 def _placed(images: Tensor, x: Tensor, y: Tensor, zoom: Tensor, turn: Tensor, size: int) -> Tensor:
@@ -122,19 +253,21 @@ def _placed(images: Tensor, x: Tensor, y: Tensor, zoom: Tensor, turn: Tensor, si
 
 def _recoloured(images: Tensor, hue: Tensor) -> Tensor:
     """Each picture with its hues turned by an angle; its brightness stays."""
-    to = torch.tensor(_TO_YIQ)
-    turned = torch.eye(3).repeat(len(images), 1, 1)
-    turned[:, 1, 1] = turned[:, 2, 2] = hue.cos()
-    turned[:, 2, 1] = hue.sin()
-    turned[:, 1, 2] = -turned[:, 2, 1]
+    to = torch.tensor(_TO_YIQ).to(images)
+    cos, sin, zero = hue.cos(), hue.sin(), torch.zeros_like(hue)
+    rows = [zero + 1, zero, zero, zero, cos, -sin, zero, sin, cos]
+    turned = torch.stack(rows, dim=1).view(-1, 3, 3)
     return torch.einsum("nij,njhw->nihw", torch.linalg.inv(to) @ turned @ to, images)
 
 
-def _blurred(images: Tensor, deviation: Tensor) -> Tensor:
-    """Each picture behind a Gaussian of its own deviation, in pixels; 0 leaves it sharp."""
-    reach = max(1, math.ceil(3 * float(deviation.max()))) if len(deviation) else 1
-    offsets = torch.arange(-reach, reach + 1)
-    weights = (-offsets.square() / (2 * deviation.clamp_min(1e-3)[:, None].square())).exp()
+def _blurred(images: Tensor, deviation: Tensor, reach: int) -> Tensor:
+    """Each picture behind a Gaussian of its own deviation, in pixels; 0 leaves it sharp.
+
+    Weights end `reach` pixels from the middle. They are even in the deviation and smooth at 0.
+    """
+    offsets = torch.arange(-reach, reach + 1, device=images.device)
+    variance = deviation.square().clamp_min(1e-6)[:, None]
+    weights = (-offsets.square() / (2 * variance)).exp()
     weights = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)
     n, _, height, width = images.shape
     flat = images.reshape(1, 3 * n, height, width)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -171,7 +172,8 @@ def fit_inverter(
     Returns:
         The encoder, in eval mode.
     """
-    device = next(code.parameters()).device  # type: ignore[attr-defined]
+    # A renderer has a picture for a buffer, and no parameter.
+    device = next(chain(code.parameters(), code.buffers())).device  # type: ignore[attr-defined]
     inverter = ConvolutionalInverter(image_shape, latent_size).to(device)
     optimizer = torch.optim.Adam(inverter.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)

@@ -1,0 +1,1 @@
+"""The tutorials as notebooks, stored with their outputs."""
