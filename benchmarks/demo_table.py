@@ -1,7 +1,7 @@
 """The demo's figures over several seeds, as a table.
 
-for seed in 20 21 22 23; do trimvae demo --seed $seed --out runs/demo$seed; done
-python -m benchmarks.demo_table runs/demo20 runs/demo21 runs/demo22 runs/demo23
+for seed in 20 21 22 23 24; do trimvae demo --seed $seed --out runs/demo$seed; done
+python -m benchmarks.demo_table runs/demo2?
 """
 
 import json
