@@ -117,6 +117,8 @@ class Rendering(nn.Module):
 
     latent_names = CHANGES
     latent_size = len(CHANGES)
+    original: Tensor
+    """`(3, side, side)`, a little finer than what is rendered."""
 
     def __init__(
         self,
@@ -137,8 +139,7 @@ class Rendering(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `(batch, 7)` to pictures `(batch, 3, size, size)` in [0, 1]."""
-        original: Tensor = self.original.to(latents)  # type: ignore[operator, assignment]
-        originals = original.expand(len(latents), -1, -1, -1)
+        originals = self.original.to(latents).expand(len(latents), -1, -1, -1)
         return _seen(originals, self.factors_at(latents), self.size)
 
     def encode(self, inputs: Tensor) -> Tensor:
@@ -157,7 +158,7 @@ class Rendering(nn.Module):
 
     def draw(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw latents `(n, 7)`, each factor uniformly from its range, on its own."""
-        unchanged, lowest, highest = self._table(self.original)  # type: ignore[arg-type]
+        unchanged, lowest, highest = self._table(self.original)
         shares = torch.rand(
             (n, len(CHANGES)), generator=generator, device=lowest.device, dtype=lowest.dtype
         )
@@ -165,8 +166,7 @@ class Rendering(nn.Module):
 
     def baseline(self, n: int = 1) -> Tensor:
         """The photograph as it is: zeros `(n, 7)`."""
-        zeros: Tensor = self.original.new_zeros(n, len(CHANGES))  # type: ignore[operator]
-        return zeros
+        return self.original.new_zeros(n, len(CHANGES))
 
     def factors_at(self, latents: Tensor) -> Tensor:
         """Factors `(batch, 7)` of latents, in the units of `photographs`."""
