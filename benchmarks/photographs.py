@@ -173,7 +173,7 @@ def main() -> None:
                 kept.write_text(json.dumps(found), encoding="utf-8")
             results.setdefault(photograph, []).append(json.loads(kept.read_text(encoding="utf-8")))
             print(photograph, seed, results[photograph][-1], flush=True)
-    strips(SHOWN[0]).savefig(docs("images") / "photographs.png", dpi=110)
+    strips(SHOWN[0]).savefig(docs("images") / "photographs.png", dpi=72)
     rows, changes = {}, {}
     for photograph, each in results.items():
         for name in (*METHODS, "pixels"):

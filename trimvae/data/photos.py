@@ -184,9 +184,10 @@ class Rendering(nn.Module):
         return (torch.stack(columns, dim=1) - unchanged) / _deviation(lowest, highest)
 
     @staticmethod
-    def _table(like: Tensor) -> Tensor:
-        """Rows: unchanged, lowest, highest."""
-        return torch.tensor((_UNCHANGED, _LOWEST, _HIGHEST), dtype=torch.float64).to(like)
+    def _table(like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Unchanged, lowest, highest."""
+        table = torch.tensor((_UNCHANGED, _LOWEST, _HIGHEST), dtype=torch.float64).to(like)
+        return table[0], table[1], table[2]
 
 
 def _deviation(lowest: Tensor, highest: Tensor) -> Tensor:
