@@ -20,6 +20,7 @@ from benchmarks.sizes import sized
 
 Arm = Callable[[Sequence[Seen]], list[Tensor]]
 STEPS, STARTS = sized((200, 16), (5, 2))
+FEW = 500  # examples that a price sees which looks at what is drawn
 ACTIVE = 0.95  # share of the gradients' second moment that the active subspace holds
 
 
@@ -85,6 +86,43 @@ def shared(seen: Seen, anchor: float = 0.0) -> Tensor:
         return cost + anchor * (1 - own)
 
     return turned(price, seen.latents.shape[1])
+
+
+def shared_and_independent(seen: Seen) -> Tensor:
+    r"""Shared sparsity, and the total correlation of the turned latents, both in nats.
+
+    Of a normal distribution, $\frac12 (\sum_i \log \Sigma_{ii} - \log \det \Sigma)$, whose
+    determinant no turn changes.
+    """
+    covariance = torch.cov(seen.latents.T)
+
+    def price(rotations: Tensor) -> Tensor:
+        cost = shared_sparsity(contributions(seen, rotations), seen.predicted)
+        return cost + log_lengths(rotations, covariance)
+
+    return turned(price, seen.latents.shape[1])
+
+
+def shared_and_drawn_apart(seen: Seen) -> Tensor:
+    r"""Shared sparsity, and the contrast of independent mechanisms, both in nats.
+
+    $\sum_i \log \lVert \partial x / \partial u_i \rVert - \log |J|$, the mean over examples: 0
+    where axes change the picture in directions that are orthogonal (Gresele et al. 2021,
+    https://arxiv.org/abs/2106.05200).
+    """
+    drawn = seen.changes[:FEW]
+
+    def price(rotations: Tensor) -> Tensor:
+        cost = shared_sparsity(contributions(seen, rotations), seen.predicted)
+        return cost + log_lengths(rotations.unsqueeze(-3), drawn).mean(dim=-1)
+
+    return turned(price, seen.latents.shape[1])
+
+
+def log_lengths(rotations: Tensor, gram: Tensor) -> Tensor:
+    """Half the sum of the logarithms of a Gram matrix's diagonal, turned: `(...)`."""
+    lengths = (rotations @ gram * rotations).sum(dim=-1)
+    return lengths.clamp_min(1e-12).log().sum(dim=-1) / 2
 
 
 def sparse_in_active_subspace(seen: Seen) -> Tensor:
@@ -175,7 +213,9 @@ ARMS: dict[str, Arm] = {
     "sparse, and few over the data": each(group_sparse),
     "sparse, in the active subspace": each(sparse_in_active_subspace),
     "shared sparsity of the code's attributions": each(shared),
-    "the same, near to the code's own axes": each(lambda seen: shared(seen, anchor=2.0)),
+    "shared sparsity, near to the code's own axes": each(lambda seen: shared(seen, anchor=2.0)),
+    "shared sparsity, and total correlation of the axes": each(shared_and_independent),
+    "shared sparsity, and axes drawn apart": each(shared_and_drawn_apart),
     "consensus of the codes, sparse": consensus,
     "consensus of the codes, shared sparsity": lambda codes: consensus(codes, sharing=True),
     "control: class directions": each(of_classes),

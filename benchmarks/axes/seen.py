@@ -34,6 +34,8 @@ class Seen(NamedTuple):
     """`(batch, latents)`, likewise of the runner-up."""
     logits: Tensor
     """`(batch, classes)`, centred."""
+    changes: Tensor
+    """`(batch, latents, latents)`, $J^T J$ of the decoder at the latents: what is drawn by both."""
     agreement: float
     error: float
 
@@ -65,19 +67,27 @@ def seen_by(code: Code, predictor: Function, inputs: Tensor, n_steps: int = 8) -
             for row in range(2):
                 (gradient,) = torch.autograd.grad(explained[row], on_path, retain_graph=row == 0)
                 gradients[row] += float(weight) * gradient
-        parts.append(
-            (latents, *gradients, select(outputs, "centred_logit"), outputs, reencoded, error)
-        )
+        centred, changes = select(outputs, "centred_logit"), changes_of(code, latents)
+        parts.append((latents, *gradients, centred, changes, outputs, reencoded, error))
     *tensors, outputs, reencoded, error = (torch.cat(part) for part in zip(*parts, strict=True))
-    latents, gradients, against, logits = (tensor.double() for tensor in tensors)
     return Seen(
-        latents,
-        gradients,
-        against,
-        logits,
+        *(tensor.double() for tensor in tensors),
         float(agreement(outputs, reencoded)),
         float(error.mean()),
     )
+
+
+def changes_of(code: Code, latents: Tensor) -> Tensor:
+    """How alike two latents change what is drawn: $J^T J$, `(batch, latents, latents)`."""
+    columns = []
+    for latent in range(latents.shape[1]):
+        direction = torch.zeros_like(latents)
+        direction[:, latent] = 1
+        with torch.no_grad():
+            _, change = torch.func.jvp(code.decode, (latents,), (direction,))
+        columns.append(change.flatten(1))
+    jacobian = torch.stack(columns, dim=1)
+    return jacobian @ jacobian.mT
 
 
 class Along(NamedTuple):

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from attributions import GroupSparsity, Penalty, Sparsity, explanatory_axes
+from attributions.axes import Chain, Flow
 from attributions.penalties import ContrastSparsity, SharedSparsity
 from benchmarks.axes.codes import Trained, trained
 from benchmarks.axes.run import Figures, axes_parser, joined, of_codes, parsed, row, write_found
@@ -37,6 +38,8 @@ class Arm:
     """Whether axes are chosen first."""
     anew: bool = False
     """Whether the penalty is there from the first step of a new code."""
+    flow: bool = False
+    """Whether a flow, the identity at first, comes after the axes."""
     axes_after: bool = False
     """Whether axes are chosen once more, of the trained code."""
     options: tuple[tuple[str, Any], ...] = ()
@@ -64,8 +67,14 @@ ARMS: dict[str, Arm] = {
         _both, axes=True, options=(MANY_EXAMPLES, ("penalised", "both"))
     ),
     "the same, layer alone": Arm(_both, axes=True, options=(MANY_EXAMPLES, ("penalised", "axes"))),
-    "the same, in turns": Arm(
+    "the same, layer and code in turns": Arm(
         _both, axes=True, options=(MANY_EXAMPLES, ("penalised", "alternating"))
+    ),
+    "axes, then a flow along them, alone": Arm(
+        _both, axes=True, flow=True, options=(MANY_EXAMPLES, ("penalised", "axes"))
+    ),
+    "axes and a flow, code trained too": Arm(
+        _both, axes=True, flow=True, options=(MANY_EXAMPLES, ("penalised", "both"))
     ),
 }
 
@@ -81,6 +90,8 @@ def made(arm: Arm, classifier: Trained, seed: int) -> VAE:
     if arm.axes:
         options.setdefault("penalised", "code")
         vae = explanatory_axes(vae, classifier.predictor, classifier.fitting)
+    if arm.flow:
+        vae = vae.with_axes(Chain(vae.axes, Flow(vae.latent_size)))
     vae = classifier.train(vae, epochs, seed + 100, penalties=arm.penalties(), **options)
     if arm.axes_after:
         vae = explanatory_axes(vae, classifier.predictor, classifier.fitting)
