@@ -57,6 +57,7 @@ from attributions.measures.hard_inputs import (
 from attributions.measures.information import (
     Flow,
     information_flow,
+    information_flows,
     mutual_information,
 )
 from attributions.measures.intervals import (
@@ -67,11 +68,7 @@ from attributions.measures.intervals import (
     share_interval,
 )
 from attributions.measures.interventions import (
-    Curves,
     Sufficiency,
-    curve_area,
-    curve_score,
-    deletion,
     sufficiency,
     traversal_monotonicity,
 )
@@ -89,6 +86,13 @@ from attributions.measures.judging import (
 from attributions.measures.one_way import (
     changes_along,
     direction,
+)
+from attributions.measures.orders import (
+    Curves,
+    curve_area,
+    curve_score,
+    deletion,
+    deletion_and_insertion,
 )
 from attributions.measures.real_pairs import (
     Pairs,
@@ -155,6 +159,7 @@ __all__ = [
     "curve_area",
     "curve_score",
     "deletion",
+    "deletion_and_insertion",
     "direction",
     "drawn_shares",
     "drawn_variance",
@@ -169,6 +174,7 @@ __all__ = [
     "hoyer",
     "hybrids",
     "information_flow",
+    "information_flows",
     "integrated_shares",
     "judgement",
     "judges_agree",

@@ -71,7 +71,7 @@ def pairs_along_latents(
 
 
 def said_of_pairs(
-    trim: Trim, inputs: Tensor, latents: Tensor, pairs: Pairs, *, n_steps: int = 16
+    trim: Trim, inputs: Tensor, latents: Tensor, pairs: Pairs, *, n_steps: int = 8
 ) -> tuple[Tensor, Tensor]:
     r"""What the predictor says of the difference of two inputs, and what attributions say.
 

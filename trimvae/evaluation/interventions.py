@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from attributions.measures.fidelity import agreement
-from attributions.measures.information import Flow, information_flow
+from attributions.measures.information import information_flow, information_flows
 from attributions.measures.intervals import N_RESAMPLES, bootstrap_interval, interval_of
 from attributions.measures.interventions import (
-    curve_area,
-    curve_score,
-    deletion,
     sufficiency,
     traversal_monotonicity,
 )
+from attributions.measures.orders import curve_area, curve_score, deletion_and_insertion
 from attributions.measures.sanity import reinitialised, sanity_check
 from attributions.methods.captum import Method, attribute
+from attributions.methods.gradients import path_contributions
 from attributions.methods.paths import integrated_gradients
+from attributions.methods.quadrature import quadrature_of
 from attributions.trim import Trim
 from trimvae.evaluation.figure import Measured, measured_share
 from trimvae.explanation.probing import Probing
@@ -34,7 +34,10 @@ MOST_LATENTS = 32
 _CAPTUM_EXAMPLES = 32
 
 # Predictors that are drawn anew, and what is asked of each: a ranking needs few steps.
-_DRAWS, _SANITY_EXAMPLES, _SANITY_STEPS = 20, 40, 8
+_DRAWS, _SANITY_EXAMPLES, _SANITY_STEPS = 20, 40, 4
+
+# Path points of what is compared with itself, a little way off; and how many pass at once.
+_SENSITIVITY_STEPS, _POINTS = 16, 256
 
 
 class Interventions:
@@ -90,6 +93,7 @@ class Interventions:
         monotone = traversal_monotonicity(
             self.trim, self.latents, self.target, self.low, self.high, chosen=chosen
         )
+        flows = information_flows(**self._asked(n_alpha, n_beta)) if self.decides else []
         rows: dict[str, dict[str, float]] = {}
         for latent, monotone_ in zip(chosen, monotone, strict=True):
             row = {
@@ -102,25 +106,23 @@ class Interventions:
                 with torch.no_grad():
                     kept = agreement(outputs, self.trim(replaced))
                 row["agreement_when_replaced"] = kept.item()
-                flow = self._flow([latent], n_alpha, n_beta)
-                row["information_flow"] = flow.information.item()
-                row["information_flow_control"] = flow.control.item()
+                row["information_flow"] = flows[latent].information.item()
+                row["information_flow_control"] = flows[latent].control.item()
             rows[self.latent_names[latent]] = row
         return rows
 
     def _orders(self) -> dict[str, Measured]:
         """Deletion and insertion of the latents in the order of their attributions."""
         found = {}
-        for name in ("deletion", "insertion"):
-            curves = deletion(
-                self.trim,
-                self.latents,
-                self.attributions,
-                self.target,
-                self.start,
-                insertion=name == "insertion",
-                generator=self.generator,
-            )
+        both = deletion_and_insertion(
+            self.trim,
+            self.latents,
+            self.attributions,
+            self.target,
+            self.start,
+            generator=self.generator,
+        )
+        for name, curves in zip(("deletion", "insertion"), both, strict=True):
             areas = torch.stack([curve_area(curve) for curve in curves], dim=1)
             found[f"{name}_score"] = Measured(
                 curve_score(curves).item(),
@@ -144,7 +146,7 @@ class Interventions:
     def _flow_of_best(self, n_alpha: int, n_beta: int) -> dict[str, Measured]:
         """The joint information flow of the two strongest latents."""
         strongest = self.attributions.abs().mean(dim=0).argsort(descending=True)[:2].tolist()
-        flow = self._flow(strongest, n_alpha, n_beta)
+        flow = information_flow(chosen=strongest, **self._asked(n_alpha, n_beta))
         return {
             "information_flow_of_best_2": Measured(flow.information.item(), flow.interval),
             "information_flow_control": Measured(flow.control.item()),
@@ -162,7 +164,9 @@ class Interventions:
             times = len(points) // count
             starts = start.repeat_interleave(times, dim=0) if len(start) > 1 else start
             targets = target.repeat_interleave(times)
-            return (self._attributed(self.trim, points, targets, starts).float(),)
+            return (
+                self._attributed(self.trim, points, targets, starts, _SENSITIVITY_STEPS).float(),
+            )
 
         def perturbed(points: Tensor) -> tuple[Tensor, Tensor]:
             points = points[0] if isinstance(points, tuple) else points
@@ -237,26 +241,46 @@ class Interventions:
         return torch.Generator().manual_seed(self.generator.initial_seed())
 
     def _attributed(
-        self, trim: Trim, latents: Tensor, target: Tensor, start: Tensor, n_steps: int = 32
+        self, trim: Trim, latents: Tensor, target: Tensor, start: Tensor, n_steps: int
     ) -> Tensor:
-        options: dict[str, Any] = {}
+        """Attributions to the target."""
         if self.method is integrated_gradients:
-            options["n_steps"] = n_steps
-        scores = attribute(self.method, trim, latents, start, **options)
+            return _integrated_to_target(trim, latents, target, start, n_steps)
+        scores = attribute(self.method, trim, latents, start)
         return scores[torch.arange(len(latents), device=latents.device), target]
 
-    def _flow(self, chosen: list[int], n_alpha: int, n_beta: int) -> Flow:
-        return information_flow(
-            self.trim,
-            self.latents.shape[1],
-            chosen,
-            n_alpha=n_alpha,
-            n_beta=n_beta,
-            prior=None if self.has_prior else self.latents,
-            device=self.latents.device,
-            dtype=self.latents.dtype,
-            generator=self.generator,
-        )
+    def _asked(self, n_alpha: int, n_beta: int) -> dict[str, Any]:
+        """What information flows are asked of."""
+        return {
+            "function": self.trim,
+            "latent_size": self.latents.shape[1],
+            "n_alpha": n_alpha,
+            "n_beta": n_beta,
+            "prior": None if self.has_prior else self.latents,
+            "device": self.latents.device,
+            "dtype": self.latents.dtype,
+            "generator": self.generator,
+        }
+
+
+def _integrated_to_target(
+    trim: Trim, latents: Tensor, target: Tensor, start: Tensor, n_steps: int
+) -> Tensor:
+    """Integrated gradients of one class of each example, where all classes would cost as many."""
+    alphas, weights = quadrature_of(n_steps, latents)
+    several = max(1, _POINTS // n_steps)
+    parts = zip(
+        latents.split(several),
+        target.split(several),
+        start.expand_as(latents).split(several),
+        strict=True,
+    )
+    with torch.no_grad():
+        found = [
+            path_contributions(trim, some, begin, classes, alphas=alphas.unsqueeze(0))
+            for some, classes, begin in parts
+        ]
+    return (torch.cat(found) * weights.view(1, -1, 1)).sum(dim=1)
 
 
 def _between(areas: Tensor) -> Tensor:

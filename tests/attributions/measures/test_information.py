@@ -3,7 +3,11 @@ import math
 import pytest
 import torch
 
-from attributions.measures.information import information_flow, mutual_information
+from attributions.measures.information import (
+    information_flow,
+    information_flows,
+    mutual_information,
+)
 from tests.reference import (
     mutual_information_loop,
 )
@@ -78,10 +82,10 @@ def test_samples_follow_the_generator_the_prior_and_their_placement():
     first, points = flow(0)
     assert torch.equal(first, flow(0)[0])
     assert not torch.equal(first, flow(1)[0])
-    # The latent chosen keeps its value while the others move; not so in the control.
-    assert (points[:20, 1].view(5, 4).std(dim=1) == 0).all()
-    assert (points[:20, 0].view(5, 4).std(dim=1) > 0).all()
-    assert (points[20:, 1].view(5, 4).std(dim=1) > 0).all()
+    # The latent chosen keeps its value while the others move.
+    assert points.shape == (20, 3)
+    assert (points[:, 1].view(5, 4).std(dim=1) == 0).all()
+    assert (points[:, 0].view(5, 4).std(dim=1) > 0).all()
     assert flow(0, dtype=torch.float64)[1].dtype == torch.float64
     prior = torch.tensor([[1.0, 10.0, 100.0], [2.0, 20.0, 200.0]])
     drawn = flow(0, prior=prior)[1]
@@ -113,3 +117,56 @@ def test_the_interval_of_a_flow_holds_it_and_narrows_with_samples():
         assert low <= flow.information <= high
         widths.append(high - low)
     assert widths[1] < 0.5 * widths[0]
+
+
+def soft_decision(z):
+    """Of three latents, by an interaction as well: so that the others must be averaged over."""
+    return torch.stack([2 * z[:, 0], z[:, 1] * z[:, 0], z[:, 1] - 1], dim=1)
+
+
+def test_flows_of_all_latents_at_once_are_those_of_each_alone():
+    generator = torch.Generator().manual_seed(0)
+    options = {"n_alpha": 400, "n_beta": 50, "generator": generator}
+    together = [information_flows(soft_decision, 3, **options) for _ in range(5)]
+    for latent in range(3):
+        alone = [information_flow(soft_decision, 3, [latent], **options) for _ in range(5)]
+        for name, tolerance in (("information", 0.03), ("bias", 0.001), ("control", 0.001)):
+            ours, theirs = (
+                torch.stack([getattr(flow, name) for flow in flows]).mean().item()
+                for flows in ([found[latent] for found in together], alone)
+            )
+            assert ours == pytest.approx(theirs, abs=tolerance), (latent, name)
+
+
+def test_flows_of_all_latents_ask_each_value_as_often_among_independent_others():
+    seen = []
+
+    def function(z):
+        seen.append(z)
+        return z
+
+    flows = information_flows(function, 4, n_alpha=6, n_beta=50, max_points=64)
+    points = torch.cat(seen)
+    assert max(map(len, seen)) == 64
+    assert points.shape == (300, 4)
+    for column in points.T:
+        values, counts = column.unique(return_counts=True)
+        assert len(values) == 6
+        assert (counts == 50).all()
+    pairs = torch.stack([column.unique(return_inverse=True)[1] for column in points.T])
+    assert len((6 * pairs[0] + pairs[1]).unique()) == 36
+    # From the definition, a value at a time.
+    answers = points.softmax(dim=1)
+    for latent, flow in enumerate(flows):
+        groups = [answers[pairs[latent] == value].tolist() for value in range(6)]
+        assert flow.information.item() == pytest.approx(mutual_information_loop(groups), abs=1e-5)
+        assert torch.equal(flow.control, flows[0].control)
+
+
+def test_flows_draw_from_the_rows_of_a_prior():
+    seen = []
+    prior = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]], dtype=torch.float64)
+    information_flows(lambda z: seen.append(z) or z, 2, n_alpha=30, n_beta=2, prior=prior)
+    points = torch.cat(seen)
+    assert points.dtype == torch.float64
+    assert set(points[:, 1].tolist()) == {10.0, 20.0, 30.0}

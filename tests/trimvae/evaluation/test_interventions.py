@@ -5,7 +5,7 @@ import torch
 from captum.attr import FeatureAblation
 from torch import nn
 
-from attributions.measures.interventions import Curves
+from attributions.measures.orders import Curves
 from attributions.methods.paths import integrated_gradients
 from tests.trimvae.evaluation.rules import Rule, Straight
 from trimvae import evaluate, explain
@@ -55,22 +55,22 @@ def test_deletion_and_insertion_are_told_apart():
     assert wrong["insertion_score"] < 0.5
 
 
-def test_deletion_starts_at_the_latents_and_insertion_at_the_baseline(monkeypatch):
-    seen = []
-
-    def recorded(*_, insertion, **__):
-        seen.append(insertion)
-        return Curves(*torch.rand(3, 20, 7))
-
-    monkeypatch.setattr("trimvae.evaluation.interventions.deletion", recorded)
-    monkeypatch.setattr(
-        "trimvae.evaluation.interventions.curve_score",
-        lambda _: torch.tensor(float(len(seen))),
-    )
+def test_deletion_and_insertion_have_scores_of_their_own(monkeypatch):
     asked, _ = interventions()
+    given = []
+
+    def recorded(function, latents, attributions, target, baselines, **_):
+        given.append((function, latents, attributions, target, baselines))
+        curves = torch.tensor([[1.0, 0.5, 0.0]]).expand(20, 3)
+        middle, best = curves.clone(), curves.clone()
+        middle[:, 1], best[:, 1] = 1.0, 0.0
+        return Curves(curves, middle, best), Curves(best, middle, best)
+
+    monkeypatch.setattr("trimvae.evaluation.interventions.deletion_and_insertion", recorded)
     metrics = asked.metrics(1, 5, 5)
-    assert seen == [False, True]
-    assert (metrics["deletion_score"], metrics["insertion_score"]) == (1.0, 2.0)
+    assert (metrics["deletion_score"], metrics["insertion_score"]) == (0.5, 1.0)
+    (asked_of,) = given
+    assert asked_of == (asked.trim, asked.latents, asked.attributions, asked.target, asked.start)
 
 
 def test_the_best_latent_flips_what_random_ones_do_not():
