@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from trimvae.models.checks import check_finite_weights, check_same_shapes
 from trimvae.models.recipe import Recipe
-from trimvae.storage import read_tensors, write_tensors
+from trimvae.storage import read_tensors, write_json, write_tensors
+
+_WEIGHTS, _CONFIG = "model.safetensors", "config.json"
 
 
 class TrainableCode(nn.Module, ABC):
@@ -100,6 +102,59 @@ class TrainableCode(nn.Module, ABC):
                 f"`path` must hold a {cls.__name__} that save wrote. Got {path}, whose description "
                 f"does not fit ({error}). Save it again."
             ) from error
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a folder as Hugging Face's libraries do: `model.safetensors` and `config.json`.
+
+        The first is what `save` writes and all that `from_pretrained` needs; the second says to
+        people, and to a hub's search, what it is. To share it, give the folder to
+        `huggingface_hub.upload_folder`.
+
+        Args:
+            folder: Made where it does not exist; other files in it stay.
+
+        Raises:
+            ValueError: The code has an encoder and decoder of your own, which no description
+                makes again (then use `save` and `load_weights`).
+        """
+        if self.description is None:
+            raise ValueError(
+                f"`{type(self).__name__}` must be ready-made to be made again from a folder. Got "
+                "an encoder and decoder of your own. Use save and load_weights."
+            )
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "library_name": "trimvae",
+            "model_type": type(self).__name__,
+            self.described_as: self.description,
+            "trained_with": self.trained_with,
+        }
+        self.save(folder / _WEIGHTS)
+        write_json(folder / _CONFIG, config)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a code from a folder that `save_pretrained` wrote, in eval mode.
+
+        A folder on this machine; of a hub, pass what `huggingface_hub.snapshot_download` returns.
+        As with `load`, no code of the folder is executed.
+
+        Args:
+            folder: Holds `model.safetensors`; a `config.json` beside it is not needed.
+
+        Raises:
+            FileNotFoundError: There is no such folder, or no weights in it.
+            ValueError: As `load`.
+        """
+        path = Path(folder) / _WEIGHTS
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"`folder` must hold {_WEIGHTS}. Got {str(folder)!r}. Name a folder that "
+                "save_pretrained wrote; of a hub, download it first: "
+                "huggingface_hub.snapshot_download(name)."
+            )
+        return cls.load(path)
 
     def load_weights(self, path: str | Path) -> Self:
         """Read the weights that `save` wrote into this code, in its precision, and return it.

@@ -145,3 +145,30 @@ def test_a_code_along_axes_after_axes_is_the_same_again(tmp_path):
     vae.save(tmp_path / "vae")
     latents = torch.randn(3, 4)
     assert torch.equal(VAE.load(tmp_path / "vae").decode(latents), vae.decode(latents))
+
+
+def test_a_folder_as_hugging_face_has_it_gives_the_same_code(tmp_path):
+    vae = VAE.dense((6,), 4).with_axes(Chain(Rotation(4), Rotation(4)))
+    vae.save_pretrained(tmp_path / "deep" / "code")
+    assert {path.name for path in (tmp_path / "deep" / "code").iterdir()} == {
+        "model.safetensors",
+        "config.json",
+    }
+    loaded = VAE.from_pretrained(tmp_path / "deep" / "code")
+    latents = torch.randn(3, 4)
+    assert torch.equal(loaded.decode(latents), vae.decode(latents))
+    config = json.loads((tmp_path / "deep" / "code" / "config.json").read_text())
+    assert (config["library_name"], config["model_type"]) == ("trimvae", "VAE")
+    assert config[VAE.described_as] == json.loads(json.dumps(vae.description))
+    (tmp_path / "deep" / "code" / "config.json").unlink()
+    assert VAE.from_pretrained(tmp_path / "deep" / "code").latent_size == 4
+    with pytest.raises(ValueError, match="written by something else|InfoGAN"):
+        InfoGAN.from_pretrained(tmp_path / "deep" / "code")
+
+
+def test_a_folder_without_weights_and_a_code_without_description_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`folder` must hold model.safetensors. Got"):
+        VAE.from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="`VAE` must be ready-made to be made again"):
+        VAE(nn.Linear(6, 4), nn.Linear(2, 6), 2).save_pretrained(tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
