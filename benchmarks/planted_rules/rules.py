@@ -32,12 +32,21 @@ class Rule(NamedTuple):
     correlated: dict[tuple[str, str], float] | None = None
 
 
-RULES = {
+FIRST_RULES = {
     "one factor": Rule(("scale",), lambda unit: unit["scale"] > 0.5),
     "two, additive": Rule(("scale", "x"), lambda unit: unit["scale"] + unit["x"] > 1),
     "conjunction": Rule(("x", "y"), lambda unit: (unit["x"] > 0.3) & (unit["y"] > 0.3)),
     "correlated": Rule(("scale",), lambda unit: unit["scale"] > 0.5, {("scale", "x"): 0.4}),
 }
+# Of other kinds, chosen before anything was run on them.
+OTHER_RULES = {
+    "interaction": Rule(("x", "y"), lambda unit: (unit["x"] > 0.5) ^ (unit["y"] > 0.5)),
+    "product": Rule(("scale", "x"), lambda unit: unit["scale"] * unit["x"] > 0.25),
+    "one shape only": Rule(("shape", "x"), lambda unit: (unit["shape"] == 0.5) & (unit["x"] > 0.5)),
+    "periodic": Rule(("x",), lambda unit: torch.sin(4 * torch.pi * unit["x"]) > 0),
+}
+RULES = FIRST_RULES | OTHER_RULES
+SETS = {"first": FIRST_RULES, "other": OTHER_RULES, "all": RULES}
 
 
 class Planted(NamedTuple):

@@ -23,6 +23,7 @@ Results are kept in --out, so that an interrupted run goes on; --job I N does ev
 takes the figures anew from the VAEs that were kept.
 
     python -m benchmarks.planted_rules.run --seeds 0 1 2
+    python -m benchmarks.planted_rules.run --rules other --seeds 20 21 22 23 24
 """
 
 import argparse
@@ -30,7 +31,7 @@ import itertools
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,14 @@ from benchmarks.planted_rules.rules import (
     DATA,
     FACTORS,
     RULES,
+    SETS,
     Planted,
     interventional_effect,
     plant,
     sensitivity,
 )
 from benchmarks.sizes import SEEDS, docs, new_parser, results_folder, sized
-from benchmarks.tables import interval, spread, write
+from benchmarks.tables import interval, write
 from trimvae import VAE, explain, fit
 from trimvae.metrics import mig, mutual_information
 from trimvae.objectives import BetaTCVAE, BetaVAE, FactorVAE, Objective
@@ -193,6 +195,8 @@ def result_path(
 def main() -> None:
     parser = new_parser(__doc__, seeds=SEEDS)
     parser.add_argument("--out", type=Path, default=results_folder("planted_rules"))
+    parser.add_argument("--rules", choices=SETS, default="first", help="which rules")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--table", action="store_true", help="only write the tables")
     parser.add_argument("--again", action="store_true", help="take the figures anew")
     parser.add_argument("--job", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
@@ -205,8 +209,8 @@ def main() -> None:
         (seed, name, through, rule, arm)
         for seed, name in itertools.product(arguments.seeds, OBJECTIVES)
         for through in (True, False)
-        for rule in RULES
-        for arm in ARMS
+        for rule in SETS[arguments.rules]
+        for arm in arguments.arms
     ]
     groups = list(itertools.product(arguments.seeds, OBJECTIVES))
     for seed, name, through, rule, arm in [] if arguments.table else plan:
@@ -225,45 +229,77 @@ def main() -> None:
 
 def tabulate(arguments: argparse.Namespace) -> None:
     """Write the tables from the results in --out: all rules together, then each."""
-    rows, by_rule = {}, {}
-    for name, through in itertools.product(OBJECTIVES, (False, True)):
-        title = f"{name}, {'trimvae' if through else 'plain'}"
-        found = {
-            rule: [
-                json.loads(path.read_text())
-                for seed in arguments.seeds
-                if (path := result_path(arguments.out, rule, name, through, seed)).exists()
-            ]
-            for rule in RULES
+    rules, seeds = SETS[arguments.rules], " ".join(map(str, arguments.seeds))
+    name_of_table = "planted_rules" + ("" if arguments.rules == "first" else f"_{arguments.rules}")
+    together: dict[str, dict[str, str]] = {}
+    by_rule: dict[str, dict[str, str]] = {}
+    for name in OBJECTIVES:
+        kinds = {
+            kind: {rule: kept(arguments, rule, name, kind == "trimvae") for rule in rules}
+            for kind in ("plain", "trimvae")
         }
-        results = [result for some in found.values() for result in some]
-        if not results:
-            continue
-        rows[title] = {
-            figure.replace("_", " "): spread([result[figure] for result in results])
-            for figure in FIGURES
-        } | {"runs": str(len(results))}
-        for rule, some in found.items():
-            if some:
-                by_rule[f"{rule}; {title}"] = {
-                    figure.replace("_", " "): spread([result[figure] for result in some])
+        for kind, found in kinds.items():
+            means = over_rules(found, arguments.seeds)
+            if not means[FIGURES[0]]:
+                continue
+            together[f"{name}, {kind}"] = {
+                figure.replace("_", " "): interval(means[figure]) for figure in FIGURES
+            } | {"seeds": str(len(means[FIGURES[0]]))}
+            for rule, some in found.items():
+                by_rule[f"{rule}; {name}, {kind}"] = {
+                    figure.replace("_", " "): interval([one[figure] for one in some.values()])
                     for figure in FIGURES[:6]
-                } | {"classifier": f"{statistics.mean(r['accuracy'] for r in some):.3f}"}
-    seeds = " ".join(map(str, arguments.seeds))
+                } | {"classifier": f"{statistics.mean(r['accuracy'] for r in some.values()):.3f}"}
+        both = [over_rules(kinds[kind], arguments.seeds) for kind in ("trimvae", "plain")]
+        if all(len(means[FIGURES[0]]) > 1 for means in both):
+            together[f"{name}, trimvae less plain"] = {
+                figure.replace("_", " "): interval(
+                    [
+                        ours - theirs
+                        for ours, theirs in zip(*(m[figure] for m in both), strict=True)
+                    ],
+                    sign=True,
+                )
+                for figure in FIGURES
+            }
     note = (
         f"32x32 sprites of four factors, {LATENTS} latents, 8 epochs of 16,000 images (FactorVAE "
         f"12), then 5 (8) more as they were, or through the classifier: prediction weight "
         f"{PREDICTION_WEIGHT:g}, `GroupSparsity(weight={SPARSITY:g})`, seeds {seeds}. "
-        f"`python -m benchmarks.planted_rules.run --seeds {seeds}`"
+        f"`python -m benchmarks.planted_rules.run --rules {arguments.rules} --seeds {seeds}`"
     )
-    draw(arguments)
-    write("planted_rules", f"Mean ± deviation over rules and seeds. {note}", rows, "code")
-    write("planted_rules_each", f"Mean ± deviation over seeds. {note}", by_rule, "rule; code")
+    draw(arguments, name_of_table)
+    over = "Means over the rules, and half the 95 % interval over seeds"
+    write(name_of_table, f"{over}. {note}", together, "code")
+    write(
+        f"{name_of_table}_each",
+        f"Mean ± half the 95 % interval over seeds. {note}",
+        by_rule,
+        "rule; code",
+    )
     if differences := compared(arguments):
         of_both = (
             "Less the same VAE as trained: mean and 95 % interval over seeds of means over rules"
         )
-        write("planted_rules_axes", f"{of_both}. {note}", differences, "code; axes")
+        write(f"{name_of_table}_axes", f"{of_both}. {note}", differences, "code; axes")
+
+
+def kept(arguments: argparse.Namespace, rule: str, name: str, through: bool) -> dict[int, dict]:
+    """Results in --out, by seed."""
+    return {
+        seed: json.loads(path.read_text())
+        for seed in arguments.seeds
+        if (path := result_path(arguments.out, rule, name, through, seed)).exists()
+    }
+
+
+def over_rules(found: dict[str, dict[int, dict]], seeds: Sequence[int]) -> dict[str, list[float]]:
+    """For each figure the means over rules, of the seeds that have them all."""
+    whole = [seed for seed in seeds if all(seed in some for some in found.values())]
+    return {
+        figure: [statistics.mean(some[seed][figure] for some in found.values()) for seed in whole]
+        for figure in FIGURES
+    }
 
 
 def compared(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
@@ -272,7 +308,7 @@ def compared(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
     others = [arm for arm in ARMS if arm != AS_TRAINED]
     for name, through, arm in itertools.product(OBJECTIVES, (False, True), others):
         pairs: dict[int, list[list[dict]]] = {}
-        for seed, rule in itertools.product(arguments.seeds, RULES):
+        for seed, rule in itertools.product(arguments.seeds, SETS[arguments.rules]):
             paths = [
                 result_path(arguments.out, rule, name, through, seed, one)
                 for one in (arm, AS_TRAINED)
@@ -297,11 +333,12 @@ def compared(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
     return rows
 
 
-def draw(arguments: argparse.Namespace) -> None:
+def draw(arguments: argparse.Namespace, title: str) -> None:
     """What the classifier uses, and what explanations say: shares of the factors, rule by rule."""
     figure = new_figure(12, 3.4)
     places = np.arange(len(FACTORS))
-    for axes, rule in zip(figure.subplots(1, len(RULES), sharey=True), RULES, strict=True):
+    rules = SETS[arguments.rules]
+    for axes, rule in zip(figure.subplots(1, len(rules), sharey=True), rules, strict=True):
         shares: dict[str, list[np.ndarray]] = {
             "used by the classifier": [],
             "plain": [],
@@ -319,7 +356,7 @@ def draw(arguments: argparse.Namespace) -> None:
                 places + 0.27 * (index - 1),
                 np.mean(rows, axis=0),
                 0.25,
-                yerr=np.std(rows, axis=0),
+                yerr=_within_range(np.mean(rows, axis=0), np.std(rows, axis=0)),
                 error_kw={"elinewidth": 0.8, "ecolor": "0.3"},
                 color=("0.6", *PALETTE)[index],
                 label=label,
@@ -329,7 +366,12 @@ def draw(arguments: argparse.Namespace) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("share")
     figure.axes[2].legend(frameon=False, fontsize=8, loc="upper left")
-    figure.savefig(docs("images") / "planted_rules.png", dpi=150)
+    figure.savefig(docs("images") / f"{title}.png", dpi=150)
+
+
+def _within_range(share: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Error bars that end where a share does, at 0 and 1."""
+    return np.stack([np.minimum(deviation, share), np.minimum(deviation, 1 - share)])
 
 
 if __name__ == "__main__":
