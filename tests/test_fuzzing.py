@@ -4,6 +4,7 @@
 others: `TRIMVAE_FUZZ_SEED=7 make test-slow`.
 """
 
+import csv
 import gzip
 import io
 import json
@@ -27,6 +28,7 @@ from trimvae import VAE, fit
 from trimvae.cli import runs
 from trimvae.data import (
     arrays,
+    csv_table,
     dsprites_file,
     fashion_mnist,
     image_folder,
@@ -247,6 +249,34 @@ def write_evaluation(folder: Path) -> Path:
     return folder / "evaluation.json"
 
 
+def write_csv(folder: Path) -> Path:
+    lines = ["age,colour,price,answer"]
+    lines += [
+        f"{20 + n},{('red', 'blue')[n % 2]},{n / 4},{('yes', 'no')[n % 3 > 0]}" for n in range(12)
+    ]
+    (folder / "a.csv").write_text("\n".join(lines) + "\n")
+    return folder / "a.csv"
+
+
+def read_csv(path: Path) -> Any:
+    """Columns, how many rows, and the classes."""
+    found = csv_table(path, label="answer", test_share=0.5)
+    rows = len(found.train_inputs) + len(found.test_inputs)
+    return [column.name for column in found.schema.columns], rows, list(found.class_names)
+
+
+def csv_says(path: Path) -> Any:
+    """The same, by the standard library."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *lines = (row for row in csv.reader(file) if row)
+    place = header.index("answer")
+    return (
+        [name for name in header if name != "answer"],
+        len(lines),
+        sorted({row[place] for row in lines}),
+    )
+
+
 READERS = {
     "arrays": Reader(write_arrays, arrays),
     "png": Reader(write_pictures("png"), read_pictures),
@@ -257,6 +287,7 @@ READERS = {
     "dsprites": Reader(write_dsprites, lambda path: all_of(dsprites_file(path))),
     "mpi3d": Reader(write_mpi3d, read_mpi3d),
     "shapes3d": Reader(write_shapes3d, lambda path: all_of(shapes3d_file(path)), shapes3d_says),
+    "csv": Reader(write_csv, read_csv, csv_says),
     "code": Reader(write_code, read_code),
     "explanation": Reader(write_explanation, read_explanation),
     "examples": Reader(write_examples, lambda path: runs.load_examples(path.parent)),

@@ -1,5 +1,6 @@
 """A table of the user's own, from a CSV file."""
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +48,26 @@ def csv_table(
             all the same; or a column cannot be encoded.
     """
     frame = _read(Path(path))
+    if label is not None and label not in frame:
+        raise ValueError(
+            f"`label` must be a column of {path}. Got {label!r}; it has "
+            f"{', '.join(map(str, frame.columns[:8]))}. Check the spelling and the header."
+        )
+    try:
+        return _parts(frame, label, schema, test_share, seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{error} (In {path}.)") from error
+
+
+def _parts(
+    frame: "pd.DataFrame",
+    label: str | None,
+    schema: TableSchema | None,
+    test_share: float,
+    seed: int,
+) -> Split:
     labels, names = None, None
     if label is not None:
-        if label not in frame:
-            raise ValueError(
-                f"`label` must be a column of {path}. Got {label!r}; it has "
-                f"{', '.join(map(str, frame.columns[:8]))}. Check the spelling and the header."
-            )
         labels, names = _classes(frame[label], label)
         frame = frame.drop(columns=label)
     schema = schema or TableSchema.of(frame)
@@ -67,12 +81,27 @@ def _read(path: Path) -> "pd.DataFrame":
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be a .csv file. Got {path}, which does not exist.")
     try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            header = next(lines, [])
+            cells = len(header)
+            uneven = next((n for n, row in enumerate(lines, 1) if len(row) not in (0, cells)), None)
         frame: pd.DataFrame = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, csv.Error) as error:
         raise ValueError(
             f"`path` must be a table in CSV. Got {path} ({error}). Write it with a header, commas "
             "and as many cells in every row."
         ) from error
+    if list(map(str, frame.columns)) != header:  # pandas gives names of its own to the rest
+        raise ValueError(
+            f"`path` must name every column, and each another way. Got {path}, whose header is "
+            f"{header}. Give the columns names."
+        )
+    if uneven is not None:  # pandas fills them up, or takes the first column for names
+        raise ValueError(
+            f"`path` must have as many cells in every row as the header has, {cells}. Got {path}, "
+            f"where row {uneven} has another number. Mend the file."
+        )
     return frame
 
 

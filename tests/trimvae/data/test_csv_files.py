@@ -76,3 +76,26 @@ def test_what_is_no_such_table_is_refused(path, tmp_path):
     pd.read_csv(path).assign(loan="no").to_csv(path, index=False)
     with pytest.raises(ValueError, match="tell 2 to 100 classes. Got 1 values in 'loan'"):
         csv_table(path, label="loan")
+
+
+def test_rows_of_another_length_and_columns_without_a_name_of_their_own_are_refused(tmp_path):
+    """Pandas takes them, each in its way: as names of rows, as missing cells, as `a.1`."""
+    for content, rule in {
+        "a,b\n0,1,2\n1,3,4\n": "as many cells in every row as the header has, 2. Got .*where row 1",
+        "a,b\n1,2\n\n3\n": "as many cells in every row as the header has, 2. Got .*where row 3",
+        "a,a\n1,2\n": r"name every column, and each another way. Got .*header is \['a', 'a'\]",
+        "a,\n1,2\n": r"name every column, and each another way. Got .*header is \['a', ''\]",
+    }.items():
+        (tmp_path / "it.csv").write_text(content)
+        with pytest.raises(ValueError, match=rule):
+            csv_table(tmp_path / "it.csv")
+
+
+def test_every_refusal_names_the_file(path):
+    frame = pd.read_csv(path)
+    with pytest.raises(ValueError, match=r"known in every row.* in 'job'.*\(In .*people.csv.\)"):
+        csv_table(path, label="job")
+    schema = csv_table(path, label="loan").schema
+    frame.assign(age="old").to_csv(path, index=False)
+    with pytest.raises(TypeError, match=r"'age'.*\(In .*people.csv.\)"):
+        csv_table(path, label="loan", schema=schema)
