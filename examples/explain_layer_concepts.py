@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
 
 from attributions.transforms import Features, NonNegativeParts
 from examples.photographs import Lite0, available, crops
@@ -41,15 +42,18 @@ def main() -> None:
         network, pictures = Small(), torch.rand(10, 3, 64, 64, generator=generator)
     with torch.no_grad():
         outputs = network(pictures[:5])
+    # Torchvision's weights name the classes of ImageNet, in their order; none are downloaded.
+    names = ResNet18_Weights.DEFAULT.meta["categories"][: outputs.shape[1]]
 
     # --8<-- [start:explain]
     features = Features(network, "last", NonNegativeParts, pictures, latent_size=8)
-    explanation = explain_concepts(features, pictures[:5], explained="output")
+    explanation = explain_concepts(features, pictures[:5], explained="output", class_names=names)
     print(explanation.to_frame().sort_values("attribution").tail())
 
     maps = concept_maps(features, pictures[:5])
     looks = plot_concepts(features, pictures)
-    places = plot_concept_maps(features, pictures[2], maps[2], name=f"class {outputs[2].argmax()}")
+    predicted = names[int(outputs[2].argmax())]
+    places = plot_concept_maps(features, pictures[2], maps[2], name=predicted)
     # --8<-- [end:explain]
     folder = Path("runs/examples")
     folder.mkdir(parents=True, exist_ok=True)
