@@ -56,6 +56,7 @@ def find_attributes(
     *,
     k: int = 5,
     explained_by: float = 1.0,
+    effects: Tensor | None = None,
 ) -> list[Attribute]:
     """The few latents, with direction, that turn images into a class: StylEx's AttFind.
 
@@ -75,13 +76,20 @@ def find_attributes(
         target: The class.
         k: Most attributes to find; each latent is used once.
         explained_by: Rise of the output that makes an image count as explained.
+        effects: `(batch, 2, latents, classes)`, what `attribute_effects` returns for these latents,
+            so that several classes share it; default: computed for the images of other classes.
 
     Returns:
         Attributes, the strongest first; none if every image is predicted as the class.
 
     Raises:
-        ValueError: There is no such class.
+        ValueError: There is no such class, or `effects` are not those of these latents.
     """
+    if effects is not None and effects.shape[:3] != (len(latents), 2, latents.shape[1]):
+        raise ValueError(
+            f"`effects` must have shape {(len(latents), 2, latents.shape[1])} before the classes. "
+            f"Got {tuple(effects.shape)}. Pass attribute_effects of the same latents."
+        )
     with torch.no_grad():
         outputs = function(latents.clone())
         classes = 2 if outputs.shape[1] == 1 else outputs.shape[1]
@@ -90,10 +98,14 @@ def find_attributes(
                 f"`target` must be a class from 0 to {classes - 1}. Got {target}. "
                 "Choose one that the predictor has."
             )
-        others = latents[decisions(outputs) != target]
+        kept = decisions(outputs) != target
+        others = latents[kept]
         if len(others) == 0:
             return []
-        effects = attribute_effects(function, others, low, high)
+        if effects is None:
+            effects = attribute_effects(function, others, low, high)
+        else:
+            effects = effects[kept]
         if outputs.shape[1] == 1:  # a binary logit speaks for class 1
             effects = (2 * target - 1) * effects[..., 0]
         else:

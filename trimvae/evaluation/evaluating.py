@@ -21,7 +21,7 @@ from trimvae.evaluation.figure import sample_of
 from trimvae.evaluation.interventions import Interventions
 from trimvae.evaluation.result import Evaluation
 from trimvae.evaluation.totals import Totals
-from trimvae.explanation.arguments import check_inputs
+from trimvae.explanation.arguments import LatentNames, check_inputs
 from trimvae.explanation.asking import FrozenCode, as_frozen
 from trimvae.explanation.baselines import NamedBaseline
 from trimvae.explanation.explaining import explain
@@ -41,7 +41,7 @@ def evaluate(
     background: Array | None = None,
     task: Task | None = None,
     class_names: Sequence[str] | None = None,
-    latent_names: Sequence[str] | None = None,
+    latent_names: LatentNames | None = None,
     batch_size: int = 256,
     n_interventions: int = 256,
     k: int = 3,
@@ -104,7 +104,8 @@ def evaluate(
             else `"classification"`.
         class_names: One per output (two for a binary logit: negative, positive); default: their
             numbers.
-        latent_names: One per latent; default: the code's own, or `z0`, `z1` ...
+        latent_names: One per latent, or new names by old ones, as for `explain`; default: the
+            code's own, or `z0`, `z1` ...
         batch_size: Examples explained at once, where `data` is no DataLoader.
         n_interventions: Examples for the costly figures: the first ones.
         k: Latents that may move for flip@k.

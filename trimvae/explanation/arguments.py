@@ -1,6 +1,8 @@
 """What `explain` is given: arrays as tensors, names completed, and what cannot be refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from attributions.outputs import Contrast
 from attributions.predictors import Predictor
 from trimvae.data.loading import Array, as_tensor
 from trimvae.models.vae import VAE
+from trimvae.storage import read_json
 from trimvae.tables.asking import encoded_by, schema_of
 
 
@@ -122,17 +125,53 @@ def class_names_of(
     return tuple(map(str, names))
 
 
-def latent_names_of(code: Code, latents: int, names: Sequence[str] | None) -> tuple[str, ...]:
+LatentNames = Sequence[str] | Mapping[str, str] | str | PathLike[str]
+"""One name for each latent, some old names with new ones, or a JSON file of such."""
+
+
+def latent_names_of(code: Code, latents: int, names: LatentNames | None) -> tuple[str, ...]:
     """Names of the latents; the code's own or `z0`, `z1` ..., where none are given.
 
     Raises:
-        ValueError: There are more or fewer names than latents.
+        FileNotFoundError: There is no such file of names.
+        TypeError: A new name is no text.
+        ValueError: There are more or fewer names than latents, an old name is none of them, or the
+            file is no JSON of old names with new ones.
     """
-    names = names or getattr(code, "latent_names", None)
-    if names is None:
-        return tuple(f"z{index}" for index in range(latents))
+    own = getattr(code, "latent_names", None) or tuple(f"z{index}" for index in range(latents))
+    if isinstance(names, str | PathLike):
+        names = _names_in(names)
+    if isinstance(names, Mapping):
+        names = _renamed(tuple(map(str, own)), names)
+    names = names or own
     check_names("latent_names", names, latents)
     return tuple(map(str, names))
+
+
+def _names_in(path: str | PathLike[str]) -> Mapping[str, str]:
+    names = read_json(Path(path))
+    if not isinstance(names, dict):
+        raise ValueError(
+            "`latent_names` must be a JSON file of old names with new ones. Got a "
+            f"{type(names).__name__} in {fspath(path)}. Save the names of a report again."
+        )
+    return names
+
+
+def _renamed(own: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:
+    unknown = [str(name) for name in names if name not in own]
+    if unknown:
+        raise ValueError(
+            f"`latent_names` must rename latents of the code: {', '.join(own[:10])}"
+            f"{' ...' if len(own) > 10 else ''}. Got {unknown[0]!r}. Use names of the same code."
+        )
+    wrong = [name for name in names.values() if not isinstance(name, str) or not name.strip()]
+    if wrong:
+        raise TypeError(
+            f"`latent_names` must hold new names as text. Got {wrong[0]!r}. Leave out latents that "
+            "keep their name."
+        )
+    return tuple(names.get(name, name) for name in own)
 
 
 def feature_names_of(

@@ -18,6 +18,7 @@ from attributions.predictors import Function
 from attributions.trim import Trim
 from trimvae.data.loading import Array, as_tensor
 from trimvae.explanation.arguments import (
+    LatentNames,
     as_inputs,
     as_labels,
     check_baselines,
@@ -67,7 +68,7 @@ def explain(
     task: Task | None = None,
     labels: Array | None = None,
     class_names: Sequence[str] | None = None,
-    latent_names: Sequence[str] | None = None,
+    latent_names: LatentNames | None = None,
     feature_names: Sequence[str] | None = None,
     check_parts: bool = True,
 ) -> Explanation:
@@ -119,7 +120,8 @@ def explain(
         labels: `(batch,)`, the true classes, to tell right from wrong; nothing else uses them.
         class_names: One per output (two for a binary logit: negative, positive); default: their
             numbers.
-        latent_names: One per latent; default: the code's own, or `z0`, `z1` ...
+        latent_names: One per latent; or new names by old ones, as a mapping or as the path of the
+            JSON file that a report saves; default: the code's own, or `z0`, `z1` ...
         feature_names: Columns of a table, for its figures; default: those of a DataFrame.
         check_parts: Whether it is asked, of pictures, which part of what each of the strongest
             latents draws the predictor responds to (a few hundred pictures more; of tables, which

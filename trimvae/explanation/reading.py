@@ -1,9 +1,12 @@
 """What a file says of an explanation, checked before anything is made of it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from torch import Tensor
 
 from attributions.outputs import Task
@@ -19,7 +22,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "attributions": ("batch", "explained", "latents"),
     "outputs": ("batch", "outputs"),
     "reencoded_outputs": ("batch", "outputs"),
-    "baseline_outputs": ("rows", "outputs"),
+    "baseline_outputs": ("predicted", "outputs"),
     "explained_at": ("batch", "explained"),
     "explained_at_baseline": ("batch", "explained"),
     "latent_share": ("batch",),
@@ -29,6 +32,9 @@ _OPTIONAL: dict[str, tuple[str, ...]] = {
     "path_points": ("batch",),
     "labels": ("batch",),
 }
+OF_BASELINES = ("baselines", "baseline_outputs")
+"""What has one row for all examples, unless the settings say that each has its own."""
+_TEXTS = ("class_names", "latent_names", "settings")
 _SETTINGS = (
     "explained",
     "contrast",
@@ -50,7 +56,68 @@ def parts_in(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         ValueError: The file is truncated, changed or not ours, or its parts do not fit each other.
     """
-    tensors, texts = read_tensors(path, "Explanation")
+    return _fields(path, *read_tensors(path, "Explanation"))
+
+
+def rows_in(path: str | Path, rows: Sequence[int]) -> dict[str, Any]:
+    """Return some examples of what `Explanation.save` wrote, as `parts_in` returns all.
+
+    Nothing else of the file is read, so that its checksum is not compared.
+
+    Args:
+        path: The file.
+        rows: Numbers of the examples, in ascending order.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated or not ours, or its parts do not fit each other.
+    """
+    with _opened(path) as file:
+        metadata = file.metadata()
+        texts = {name: json.loads(metadata[name]) for name in _TEXTS}
+        tensors = {}
+        for name in file.keys():  # noqa: SIM118
+            if name in OF_BASELINES and not texts["settings"]["baselines_per_example"]:
+                tensors[name] = file.get_tensor(name).clone()  # the file can go
+                continue
+            column = file.get_slice(name)
+            tensors[name] = torch.cat([column[row : row + 1] for row in rows])
+    return _fields(path, tensors, texts)
+
+
+def count_in(path: str | Path) -> int:
+    """Return how many examples a file holds, from its header alone.
+
+    Args:
+        path: What `Explanation.save` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated or not ours.
+    """
+    with _opened(path) as file:
+        return int(file.get_slice("latents").get_shape()[0])
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """A file of which a part is read; whatever goes wrong is said of the file."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of whatever kind a damaged file makes the library raise
+        raise ValueError(
+            f"`path` must be a file that Explanation.save wrote. Got {path}, which is truncated or "
+            f"of another kind ({error}). Explain again."
+        ) from error
+
+
+def _fields(path: str | Path, tensors: dict[str, Tensor], texts: dict[str, Any]) -> dict[str, Any]:
+    """Tensors, names and settings, once they are seen to fit each other."""
     wrong = _wrong_tensors(tensors) or _wrong_texts(tensors, texts)
     if wrong:
         raise ValueError(
@@ -79,6 +146,8 @@ def _wrong_tensors(tensors: Mapping[str, Tensor]) -> str:
             return f"whose {name} has shape {tuple(tensor.shape)}"
     if tensors["inputs"].shape != tensors["reconstructions"].shape:
         return "whose reconstructions have another shape than the inputs"
+    if sizes["predicted"] not in (1, sizes["rows"]):  # of a distribution of baselines the mean
+        return f"whose baseline_outputs has shape {tuple(tensors['baseline_outputs'].shape)}"
     return "" if sizes["explained"] in (1, sizes["outputs"]) else "which explains other outputs"
 
 

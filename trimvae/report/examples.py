@@ -37,8 +37,10 @@ def example_card(
     if explanation.can_be_asked:
         chosen = explanation.strongest(example, n_latents)
         card["moves"] = moves = _moves(explanation, example, chosen, frames, max_pixels)
-        # The sheet stands in the page as a picture; the script needs the rest.
-        card["moves_data"] = {name: value for name, value in moves.items() if name != "sheet"}
+        # The sheet and the names stand in the page; the script needs the rest.
+        card["moves_data"] = {
+            name: value for name, value in moves.items() if name not in ("sheet", "latents")
+        }
     return card
 
 
@@ -91,8 +93,10 @@ def _moves(
     predicted = int(explanation.predicted[example])
     return {
         "latents": [explanation.latent_names[latent] for latent in chosen],
+        "numbers": list(chosen),
         "values": [[round(value, 2) for value in t.values.tolist()] for t in traversals],
         "own": owns,
+        "said": [[saying(explanation, step, isolated) for step in steps] for steps in outputs],
         **_said_on_the_way(explanation, outputs, predicted),
         **_drawn_on_the_way(explanation, traversals, max_pixels),
     }
@@ -104,8 +108,7 @@ def _said_on_the_way(explanation: Probing, outputs: Tensor, predicted: int) -> d
         return {
             "classes": [],
             "chances": None,
-            "name": explanation.class_names[0],
-            "outputs": rounded_list(outputs[..., 0]),
+            "winners": None,
         }
     flat = outputs.flatten(0, 1)
     chances = both_classes(flat).softmax(dim=1)

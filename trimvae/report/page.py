@@ -13,12 +13,20 @@ from trimvae.evaluation.result import Evaluation
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.figures.trust import checks
+from trimvae.report.details import findings
 from trimvae.report.examples import example_card
-from trimvae.report.names import with_shown_names
+from trimvae.report.glossary import anchor_of, meanings
+from trimvae.report.names import (
+    own_names,
+    renamable,
+    unmarked,
+    with_marked_names,
+    with_shown_names,
+)
 from trimvae.report.overview import heatmap
 from trimvae.report.sections import class_sections, latent_section
-from trimvae.report.sentences import findings
-from trimvae.storage import replacing
+from trimvae.report.sentences import answers
+from trimvae.storage import checksum, replacing
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -96,7 +104,7 @@ def render_report(
     max_pixels: int = 80,
 ) -> str:
     """Return the page that `write_report` writes, with the same arguments."""
-    explanation = with_shown_names(explanation)
+    own, explanation = explanation, with_marked_names(with_shown_names(explanation))
     folder = resources.files("trimvae.report") / "templates"
     style, script = ((folder / name).read_text("utf-8") for name in ("report.css", "report.js"))
     shown = chosen_examples(explanation, max_examples)
@@ -107,7 +115,15 @@ def render_report(
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         explanation=explanation,
-        sentences=findings(explanation),
+        glossary=meanings(explanation),
+        names={
+            "report": checksum(
+                {"attributions": own.attributions}, {"names": repr(own.latent_names)}
+            ),
+            "own": own_names(own, [use.latent for use in used]),
+        },
+        answers=answers(explanation),
+        details=findings(explanation),
         checks=checks(explanation),
         evaluation=evaluation,
         more_warnings=[] if evaluation is None else _unsaid(evaluation, explanation),
@@ -128,7 +144,7 @@ def _unsaid(evaluation: Evaluation, explanation: Probing) -> list[str]:
     """Warnings of an evaluation that the explanation does not give as well, with other numbers."""
 
     def without_numbers(text: str) -> str:
-        return re.sub(r"\d[\d.]*", "", text)
+        return re.sub(r"\d[\d.]*", "", unmarked(text))
 
     said = {without_numbers(text) for text in explanation.warnings}
     return [text for text in evaluation.warnings if without_numbers(text) not in said]
@@ -144,6 +160,7 @@ def _template() -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"renamable": renamable, "anchor": anchor_of}
     return environment.get_template("report.html.j2")
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from attributions.measures.attfind import Attribute
+from attributions.measures.attfind import Attribute, attribute_effects, find_attributes
 from attributions.naming import isolated
 from trimvae.explanation.probing import AttributePairs, Probing
 from trimvae.explanation.traversals import Traversal
@@ -79,12 +79,14 @@ def class_sections(explanation: Probing, max_pixels: int) -> list[dict[str, Any]
     counts = torch.bincount(explanation.predicted, minlength=len(explanation.class_names))
     order = counts.argsort(descending=True, stable=True)[:MOST_CLASSES]
     few = explanation.select(range(min(len(explanation.inputs), _ATTFIND_EXAMPLES)))
+    asked = (few.latents, *few.ranges)
+    effects = attribute_effects(few.trim, *asked) if explanation.can_be_asked else None
     sections = []
     for place, index in enumerate(index for index in order.tolist() if counts[index]):
         of_class = explanation.for_class(index)
         found: list[Attribute] = []
         if explanation.can_be_asked and place < _ATTFIND_CLASSES:
-            found = few.attributes(index, k=3)
+            found = find_attributes(few.trim, *asked, index, k=3, effects=effects)
         sections.append(
             {
                 "index": index,

@@ -1,126 +1,187 @@
-"""What was found, in sentences made from the figures."""
+"""What was found, in sentences that need no training in this field; made from the figures."""
 
-from collections.abc import Mapping
+from typing import NamedTuple
 
-from trimvae.explanation.marks import Recurrence
-from trimvae.explanation.trust import LEAST_AGREEMENT, Weighed
+from trimvae.explanation.comparison import Comparison
+from trimvae.explanation.redrawn import LEAST_DIRECTION
+from trimvae.explanation.trust import Weighed
 from trimvae.explanation.usage import LatentUse
+from trimvae.report.details import LEAST_SHARE
+from trimvae.report.sureness import doubted, found_again, how_sure, not_seen, survival, warned
+from trimvae.report.wording import asked_model, in_letters, listed, percent, plural
 
-# Of the evidence: a latent with less is not mentioned.
-_LEAST_SHARE = 0.05
+# Factors that carry so much of the evidence together are said to decide, if they are few.
+_MOST_OF_IT, _FEW = 2 / 3, 3
 
 
-def findings(explanation: Weighed) -> list[str]:
-    """What was found, said in sentences that are made from the figures."""
-    figures, count = explanation.metrics, len(explanation.inputs)
-    used = explanation.top(3)
-    needed, size = figures["latents_for_90_percent"], len(explanation.latent_names)
-    what = "predictions" if explanation.task == "regression" else "decisions"
+class Answer(NamedTuple):
+    """A question of the reader's, and what the figures say to it."""
+
+    question: str
+    sentences: list[str]
+
+
+def headline(explanation: Weighed, comparison: Comparison | None = None) -> list[str]:
+    """Say in at most three sentences what decides, in which direction, and how sure it is.
+
+    What the figures do not support is not said: an explanation out of its bounds is called none,
+    and a factor that a second training does not find again is told of.
+
+    Args:
+        explanation: An explanation.
+        comparison: Of this explanation with a second one, by `Explanation.compare`; default: none,
+            and what a consensus of codes has found, if there was one.
+
+    Returns:
+        One to three sentences.
+
+    Raises:
+        ValueError: The comparison is of another explanation.
+
+    Examples:
+        >>> import torch
+        >>> from attributions.transforms import Fourier
+        >>> from trimvae import explain
+        >>> rows = torch.tensor([[1.0, 0.0], [3.0, 0.0]])
+        >>> total = lambda rows: rows.sum(dim=1, keepdim=True)
+        >>> said = headline(explain(Fourier((2,)), total, rows, class_names=["sum"]))
+        >>> len(said) <= 3 and said[0].startswith("The model predicts the sum by one factor")
+        True
+    """
+    if comparison is not None and comparison.latent_names[0] != explanation.latent_names:
+        raise ValueError(
+            "`comparison` must be of this explanation. Got one of the latents "
+            f"{', '.join(comparison.latent_names[0][:5])}. Pass explanation.compare(other)."
+        )
+    if explanation.doubt:
+        return [doubted(explanation)]
+    main = _main_factors(explanation)
+    if not main:
+        return [_what_decides(explanation, main)]
+    sure = survival(explanation)
+    if again := found_again(explanation, main, comparison):
+        sure += f" {again}"
+    if explanation.warnings:
+        sure += f" {warned(len(explanation.warnings))}"
+    return [_what_decides(explanation, main), _direction(explanation, main[0]), sure]
+
+
+def answers(explanation: Weighed) -> list[Answer]:
+    """What decides, in which direction, how sure it is, and what is not seen, for the overview."""
+    main = _main_factors(explanation)
     found = []
-    if figures["agreement"] < LEAST_AGREEMENT:
-        found.append(
-            f"Do not rely on this page: agreement is {figures['agreement']:.2f}, so that what "
-            "follows is about other inputs than those that the predictor was given."
-        )
-    found += [
-        f"{count} {what} were explained through {size} latents, factors of variation that were "
-        "learned from the inputs.",
-        f"On average a single one of these {what} rests on {figures['effective_latents']:.1f} "
-        f"latents (effective number); {needed:.1f} carry 90 % of its evidence. All together they "
-        f"use {figures['effective_latents_over_data']:.1f} latents.",
-    ]
-    if explanation.judges_classes:
-        found.append(_beyond_class(figures))
-    found += [_used(explanation, use) for use in used if use.share >= _LEAST_SHARE]
-    found += _parts(explanation)
-    found += _mixed(explanation)
-    if explanation.recurrence is not None:
-        found.append(_recurring(explanation, explanation.recurrence))
-    if len(explanation.blocks) > 1:
-        parts = [
-            f"{block.name} {share:.0%}"
-            for block, share in zip(explanation.blocks, explanation.block_shares, strict=True)
-            if block.kind != "noise"
-        ]
-        found.append(f"By parts of the code, the evidence is in: {', '.join(parts)}.")
-    if explanation.task == "classification":
-        found.append(
-            f"Encoded and decoded again, {figures['agreement']:.1%} of the inputs are decided "
-            "alike; what is said here holds for what the latents can draw."
-        )
-    else:
-        found.append(
-            f"Encoded and decoded again, {figures['agreement']:.1%} of the variance of the outputs "
-            "remains."
-        )
-    return found
+    if explanation.doubt:
+        found.append(Answer("Do not rely on this page", [doubted(explanation)]))
+    found.append(Answer("What decides", _deciding(explanation, main)))
+    if main:
+        found.append(Answer("In which direction", _directions(explanation)))
+    found.append(Answer("How sure it is", how_sure(explanation, main)))
+    return [*found, Answer("What it does not see", not_seen(explanation))]
 
 
-def _used(explanation: Weighed, use: LatentUse) -> str:
-    """How much a latent carries, in how many classes, and what high values of it speak for."""
-    sentence = f"{use.name} carries {use.share:.0%} of the evidence"
-    if use.classes is not None:
-        sentence += f" and takes part in {use.classes} of {explanation.classes_predicted} classes"
-    for_, against = use.speaks_for, use.speaks_against
-    if len(explanation.explained_names) > 1 and for_[1] > 0 > against[1]:
-        sentence += f": high values speak for {for_[0]}, low values for {against[0]}"
-    elif len(explanation.explained_names) == 1:
-        sentence += f": high values {'raise' if for_[1] > 0 else 'lower'} the {for_[0]}"
-    again = "" if use.recurrence is None else f" It is {use.recurrence}."
-    return f"{sentence}.{again}"
-
-
-def _parts(explanation: Weighed) -> list[str]:
-    """What the strongest latents draw and what of it is used: in bands, and where it is little."""
-    found, said = [], set()
-    for bundle in explanation.bundles:
-        if bundle.is_small or bundle.latent not in said:
-            found.append(bundle.sentence(explanation.latent_names[bundle.latent]))
-        said.add(bundle.latent)
-    return found
-
-
-def _mixed(explanation: Weighed) -> list[str]:
-    """What became of decisions where real inputs were mixed, in the kind that changed most."""
-    told = [cue for cue in explanation.cues if cue.counts]
-    if not told:
+def _main_factors(explanation: Weighed) -> list[LatentUse]:
+    """The fewest latents that carry two thirds of the evidence; none where there is none."""
+    used = explanation.top(len(explanation.latent_names))
+    if not used[0].share > 0:
         return []
-    cue = max(told, key=lambda cue: cue.found.changed)
-    return [
-        f"Two real inputs were mixed ({cue.kind}), and {cue.found.changed} of {cue.found.asked} "
-        f"decisions changed. Encoded and decoded again, {cue.found.share:.0%} of these follow and "
-        f"{cue.found.stayed:.0%} stay what they were."
-    ]
+    carried = 0.0
+    for count, use in enumerate(used, start=1):
+        carried += use.share
+        if carried >= _MOST_OF_IT:
+            return used[:count]
+    return used
 
 
-def _recurring(explanation: Weighed, found: Recurrence) -> str:
-    """How much of the evidence is in what several codes have in common."""
-    compared = f"{found.codes} codes were compared."
-    if not found.recurring:
-        return (
-            f"{compared} None of these latents is found in {found.least} of them or more: each "
-            "code explains otherwise."
+def _deciding(explanation: Weighed, main: list[LatentUse]) -> list[str]:
+    """Which factors decide, each one's part, and how many a single decision takes."""
+    said = [_what_decides(explanation, main)]
+    if not main:
+        return said
+    used = [use for use in explanation.top(_FEW) if use.share >= LEAST_SHARE]
+    if len(used) > 1 or len(main) > _FEW:
+        others = len(explanation.latent_names) - len(used)
+        rest = 1 - sum(use.share for use in used)
+        said.append(
+            f"{listed([f'{use.name} carries {percent(use.share)}' for use in used])}"
+            + (f"; the other {others} carry {percent(rest)} together." if others > 1 else ".")
         )
-    shares = explanation.shares[list(found.recurring)].tolist()
-    names = [
-        explanation.latent_names[latent]
-        for latent, share in zip(found.recurring, shares, strict=True)
-        if share >= _LEAST_SHARE
+    about = max(1, round(explanation.metrics["effective_latents"]))
+    one = "prediction" if explanation.task == "regression" else "decision"
+    said.append(f"A single {one} rests on about {in_letters(about)} {plural('factor', about)}.")
+    return said
+
+
+def _what_decides(explanation: Weighed, main: list[LatentUse]) -> str:
+    what, size = _task(explanation), len(explanation.latent_names)
+    if not main:
+        return f"None of the {size} factors changes what {asked_model(explanation)} says."
+    if len(main) > _FEW:
+        return (
+            f"{what} by no few factors: it takes {in_letters(len(main))} of {size} to carry two "
+            "thirds of the evidence."
+        )
+    share = percent(sum(use.share for use in main))
+    carry = "which carries" if len(main) == 1 else "which carry"
+    factors = f"{in_letters(len(main))} {plural('factor', len(main))}"
+    return (
+        f"{what} by {factors} ({listed([use.name for use in main])}), {carry} {share} of the "
+        + ("evidence.")
+    )
+
+
+def _task(explanation: Weighed) -> str:
+    """What the predictor does, as the beginning of a sentence."""
+    if explanation.task == "regression":
+        return f"The model predicts the {explanation.explained_names[0]}"
+    if not explanation.by_class:
+        return f"The classifier says {explanation.explained_names[0]}"
+    names = [explanation.class_names[i] for i in explanation.predicted.unique().tolist()]
+    if len(names) == 1:
+        return f"The classifier recognises {names[0]}"
+    if len(names) == 2:
+        return f"The classifier tells {names[0]} from {names[1]}"
+    return f"The classifier tells {in_letters(len(names))} classes apart"
+
+
+def _directions(explanation: Weighed) -> list[str]:
+    said = [
+        _direction(explanation, use)
+        for place, use in enumerate(explanation.top(_FEW))
+        if use.share >= LEAST_SHARE or not place
     ]
-    listed = f": {', '.join(names)}" if names else ""
-    return (
-        f"{compared} The latents that recur in {found.least} of them or more carry "
-        f"{sum(shares):.0%} of the evidence{listed}."
-    )
+    if "direction" in explanation.redrawn and not _acts_with_others(explanation):
+        value = explanation.redrawn["direction"].value
+        said.append(
+            "More of a factor means the same from one example to the next: "
+            f"{value:.2f}, where 1 is always."
+        )
+    return said
 
 
-def _beyond_class(figures: Mapping[str, float]) -> str:
-    """How far the explanation says more than the class."""
-    trivial = figures.get("class_dependence_of_class_directions")
-    beside = "" if trivial is None else f", {trivial:.2f} along the directions of the classes"
-    dependence, within = figures["class_dependence"], figures.get("within_class_share", 0.0)
-    return (
-        f"How far the class alone tells which latent is strongest: {dependence:.2f} "
-        f"(0 not at all, 1 fully{beside}). {within:.0%} of the variance of "
-        "what is said lies within classes, and is said of the example itself."
-    )
+def _direction(explanation: Weighed, use: LatentUse) -> str:
+    """What more of a factor speaks for, if it speaks for the same in every example."""
+    (most, up), (least, down) = use.speaks_for, use.speaks_against
+    if _acts_with_others(explanation):
+        return (
+            f"More of {use.name} speaks for a class in some examples and against it in others: it "
+            "acts together with other factors."
+            if explanation.task == "classification"
+            else f"More of {use.name} acts together with other factors: up in some examples, down "
+            "in others."
+        )
+    if explanation.task == "regression":
+        return f"More of {use.name} {'raises' if up > 0 else 'lowers'} the {most}."
+    if not explanation.by_class:
+        return f"{'More' if up > 0 else 'Less'} of {use.name} speaks for {most}."
+    if len(explanation.explained_names) == 1:  # a binary logit, which speaks for its second class
+        negative, positive = explanation.class_names
+        most, least = (positive, negative) if up > 0 else (negative, positive)
+    elif not up > 0 > down:
+        return f"More of {use.name} speaks more for {most} than for {least}."
+    degree = " most" if len(explanation.explained_names) > 2 else ""
+    return f"More of {use.name} speaks{degree} for {most}, less of it for {least}."
+
+
+def _acts_with_others(explanation: Weighed) -> bool:
+    figure = explanation.redrawn.get("direction")
+    return figure is not None and figure.value < LEAST_DIRECTION

@@ -110,7 +110,10 @@ def fingerprint(data: Any) -> list[float] | int | None:
         return [number for tensor in data.tensors for number in _numbers(tensor)]
     if isinstance(data, torch.Tensor):
         return _numbers(data)
-    return len(data) if hasattr(data, "__len__") else None
+    try:
+        return len(data)
+    except TypeError:  # a stream, or a loader of one
+        return None
 
 
 def _numbers(tensor: torch.Tensor) -> list[float]:

@@ -84,3 +84,19 @@ def test_an_image_that_rises_by_just_what_is_asked_is_explained():
     ends = torch.full((2,), -3.0), torch.full((2,), -2.0)
     found = find_attributes(lambda z: z[:, :1] + z[:, 1:], latents, *ends, 1, explained_by=1.0)
     assert len(found) == 1
+
+
+def test_classes_share_the_effects_of_all_images():
+    generator = torch.Generator().manual_seed(0)
+    weight, latents = torch.randn(4, 3, generator=generator), torch.randn(9, 3, generator=generator)
+    low, high = -torch.ones(3), torch.ones(3)
+
+    def function(codes):
+        return codes @ weight.T
+
+    shared = attribute_effects(function, latents, low, high)
+    for target in range(4):
+        found = find_attributes(function, latents, low, high, target, effects=shared)
+        assert found == find_attributes(function, latents, low, high, target)
+    with pytest.raises(ValueError, match=r"`effects` must have shape \(9, 2, 3\)"):
+        find_attributes(function, latents, low, high, 0, effects=shared[:4])

@@ -8,6 +8,7 @@ from torch import nn
 from attributions import Contrast, Predictor
 from tests.trimvae.explanation.made import Identity, linear
 from trimvae import VAE, evaluate, explain
+from trimvae.storage import write_json
 
 pd = pytest.importorskip("pandas")
 
@@ -180,6 +181,29 @@ def test_classes_and_latents_are_numbered_unless_they_have_names(case):
     assert explain(Named(), predictor, inputs).latent_names == ("size", "hue", "slant")
     other = explain(Named(), predictor, inputs, latent_names=list("abc"))
     assert other.latent_names == ("a", "b", "c")
+
+
+def test_a_mapping_or_its_file_renames_some_latents_and_leaves_the_others(case, tmp_path):
+    vae, predictor, inputs = case
+    renamed = explain(vae, predictor, inputs, latent_names={"z1": "loop"})
+    assert renamed.latent_names == ("z0", "loop")
+    write_json(tmp_path / "names.json", {"z0": "slant"})
+    for path in (tmp_path / "names.json", str(tmp_path / "names.json")):
+        assert explain(vae, predictor, inputs, latent_names=path).latent_names == ("slant", "z1")
+    assert explain(vae, predictor, inputs, latent_names={}).latent_names == ("z0", "z1")
+
+
+def test_names_that_rename_nothing_are_refused(case, tmp_path):
+    vae, predictor, inputs = case
+    with pytest.raises(ValueError, match=r"`latent_names` must rename .* z0, z1. Got 'z7'"):
+        explain(vae, predictor, inputs, latent_names={"z7": "loop"})
+    with pytest.raises(TypeError, match="`latent_names` must hold new names as text. Got 3"):
+        explain(vae, predictor, inputs, latent_names={"z0": 3})
+    write_json(tmp_path / "names.json", ["loop", "slant"])
+    with pytest.raises(ValueError, match="`latent_names` must be a JSON file of old names"):
+        explain(vae, predictor, inputs, latent_names=tmp_path / "names.json")
+    with pytest.raises(FileNotFoundError, match=r"none.json"):
+        explain(vae, predictor, inputs, latent_names=tmp_path / "none.json")
 
 
 def test_a_predictor_of_the_callers_brings_its_own_options(case):

@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 import torch
 
+from attributions import expected_gradients
 from tests.trimvae.explanation.made import table_explanation
 from trimvae.explanation.explanation import Explanation
-from trimvae.explanation.reading import parts_in
+from trimvae.explanation.reading import count_in, parts_in, rows_in
 from trimvae.storage import read_tensors, write_tensors
 
 
@@ -103,3 +104,38 @@ def test_binary_classifiers_and_regressions_are_read(tmp_path, outputs):
         explanation = table_explanation(outputs=outputs, n_steps=2, task=task)
         explanation.save(tmp_path / "file")
         assert Explanation.load(tmp_path / "file").summary() == explanation.summary()
+
+
+def test_a_distribution_of_baselines_is_read_again_and_a_wrong_one_refused(tmp_path):
+    options = {"method": expected_gradients, "baselines": torch.randn(7, 3), "check_parts": False}
+    explanation = table_explanation(**options)
+    explanation.save(tmp_path / "saved")
+    found = Explanation.load(tmp_path / "saved")
+    assert found.baselines.shape == (7, 3)
+    assert found.metrics == explanation.metrics
+    tensors, texts = read_tensors(tmp_path / "saved", "Explanation")
+    tensors["baseline_outputs"] = torch.zeros(3, 4)
+    write_tensors(tmp_path / "saved", tensors, "Explanation", texts)
+    with pytest.raises(ValueError, match=r"whose baseline_outputs has shape \(3, 4\)"):
+        Explanation.load(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("baselines", ["prior_mean", "class_mean"])
+def test_rows_of_a_file_are_those_of_the_explanation(tmp_path, baselines):
+    background = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    explanation = table_explanation(baselines=baselines, background=background, check_parts=False)
+    explanation.save(tmp_path / "saved")
+    assert count_in(tmp_path / "saved") == 12
+    found, wanted = rows_in(tmp_path / "saved", [2, 9]), explanation.select([2, 9])
+    for name, tensor in wanted.tensors().items():
+        assert torch.equal(found[name], tensor), name
+    assert found["settings"] == explanation.settings
+
+
+def test_rows_of_no_file_or_a_broken_one_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        rows_in(tmp_path / "none", [0])
+    (tmp_path / "broken").write_bytes(b"nothing")
+    for asked in (lambda path: rows_in(path, [0]), count_in):
+        with pytest.raises(ValueError, match=r"broken, which is truncated or of another kind"):
+            asked(tmp_path / "broken")

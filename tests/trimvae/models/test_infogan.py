@@ -3,7 +3,7 @@ import torch
 
 from tests.trimvae.models.cases import infogan, predictor
 from trimvae import ALAE, InfoGAN, explain
-from trimvae.report.sentences import findings
+from trimvae.report.details import findings
 
 
 def test_noise_is_decoded_and_explained_only_when_asked_for(images):

@@ -1,5 +1,6 @@
 """What the page does in a browser."""
 
+import json
 import shutil
 
 import pytest
@@ -113,6 +114,126 @@ def test_every_control_and_picture_has_a_name(opened):
         "new Set([...document.querySelectorAll('[id]')].map(n => n.id)).size"
         " === document.querySelectorAll('[id]').length"
     )
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 900, 390])
+def test_every_picture_of_a_strip_is_seen_whole(opened, width):
+    page = opened(image_explanation(class_names=["sandal", "ankle boot", "shirt"]), width=width)
+    cut = page.evaluate(
+        """[...document.querySelectorAll('.strip img')].filter(picture => {
+            const inner = picture.getBoundingClientRect();
+            const outer = picture.closest('.card').getBoundingClientRect();
+            return inner.left < outer.left || inner.right > outer.right || inner.width < 30;
+        }).length"""
+    )
+    assert cut == 0
+    assert page.locator(".strip img").count() >= 21
+    assert page.evaluate(
+        "[...document.querySelectorAll('.strip')].every(n => n.scrollWidth <= n.clientWidth)"
+    )
+
+
+@pytest.mark.browser
+def test_numbers_and_links_keep_to_one_line_on_a_phone_and_the_first_column_stays(opened):
+    page = opened(
+        image_explanation(latents=12, class_names=[f"class {i}" for i in "abc"]), width=390
+    )
+    lines = "[...document.querySelectorAll(%r)].map(n => n.getClientRects().length)"
+    assert set(page.evaluate(lines % "nav a")) == {1}
+    heights = "[...document.querySelectorAll('.heatmap td')].map(n => n.clientHeight)"
+    assert max(page.evaluate(heights)) < 50  # one line, though the row's name may take two
+    assert page.evaluate(
+        "[...document.querySelectorAll('.heatmap td')].every(n => n.scrollWidth <= n.clientWidth)"
+    )
+    box = page.locator(".scroll:has(.heatmap)")
+    name = box.locator("tbody th").first
+    before = name.bounding_box()["x"]
+    assert box.evaluate("node => { node.scrollLeft = 300; return node.scrollLeft; }") > 100
+    assert name.bounding_box()["x"] == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.browser
+def test_a_moved_picture_is_called_moved_and_has_its_own_decision(opened):
+    explanation = image_explanation()
+    page = opened(explanation)
+    card = page.locator(".card[data-example]").first
+    drawn = card.locator("figure:has(.window) figcaption")
+    before = drawn.inner_text()
+    assert before.startswith("redrawn: ")
+    assert "right" not in before
+    card.locator("input[type=range]").first.focus()
+    page.keyboard.press("Home")
+    example = int(card.get_attribute("data-example"))
+    latent = explanation.strongest(example, 1)[0]
+    outputs = explanation.traverse(example, latent, values=torch.tensor([-2.5])).outputs[0]
+    chance, winner = outputs.softmax(dim=0).max(dim=0)
+    assert drawn.inner_text() == f"moved: {explanation.class_names[int(winner)]} ({chance:.2f})"
+    card.locator("button.reset").click()
+    assert drawn.inner_text() == before
+
+
+@pytest.mark.browser
+def test_a_name_is_used_everywhere_kept_and_saved_to_be_read_back(opened, tmp_path):
+    explanation = image_explanation()
+    page = opened(explanation)
+    latent = explanation.top(1)[0].latent
+    own = explanation.latent_names[latent]
+    save = page.locator("#save-names")
+    assert save.is_disabled()
+    page.fill(f"#name-{latent}", EVIL)
+    assert page.title() == EVIL
+    assert page.locator("main script[src], main bdi script").count() == 0
+    called = page.locator(f"[data-latent='{latent}']").all_text_contents()
+    assert set(called) == {EVIL}
+    assert page.locator(".heatmap thead").inner_text().count(EVIL) == 1
+    assert f"More of {EVIL} speaks" in " ".join(page.locator("#overview p").all_inner_texts())
+    page.fill(f"#name-{latent}", "loop")
+    with page.expect_download() as waiting:
+        save.click()
+    waiting.value.save_as(tmp_path / "names.json")
+    assert json.loads((tmp_path / "names.json").read_text()) == {own: "loop"}
+    read_back = image_explanation(latent_names=tmp_path / "names.json")
+    assert read_back.latent_names[latent] == "loop"
+    slider = page.locator(f"label:has([data-latent='{latent}'])").last
+    assert slider.inner_text() == "loop"
+    page.reload()
+    assert page.input_value(f"#name-{latent}") == "loop"
+    assert page.locator(f"#latent-{latent} bdi").inner_text() == "loop"
+    page.fill(f"#name-{latent}", " ")
+    assert page.locator(f"#latent-{latent} bdi").inner_text() == own
+    assert save.is_disabled()
+    assert not page.complaints
+
+
+@pytest.mark.browser
+def test_print_is_light_and_shows_no_sliders(opened):
+    page = opened(image_explanation(), dark=True)
+    page.emulate_media(media="print")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) == "rgb(255, 255, 255)"
+    assert not page.locator(".sliders").first.is_visible()
+    assert page.locator(".strip img").first.is_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("make", "width", "dark"),
+    [
+        (image_explanation, 1280, False),
+        (image_explanation, 390, True),
+        (table_explanation, 390, False),
+    ],
+)
+def test_axe_finds_nothing_against_wcag_aa(opened, make, width, dark):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+    asked = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
+    page = opened(make(batch=4), width=width, dark=dark)
+    page.evaluate("document.querySelectorAll('details').forEach(node => { node.open = true; })")
+    found = axe.Axe().run(page, options=asked).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 
 
 @pytest.mark.browser

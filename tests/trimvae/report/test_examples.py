@@ -53,11 +53,16 @@ def test_sliders_hold_the_examples_own_value_among_the_steps(table):
     moves = example_card(table, 2, 2, 5, 40)["moves"]
     chosen = table.strongest(2, 2)
     assert moves["latents"] == [table.latent_names[latent] for latent in chosen]
+    assert moves["numbers"] == chosen
     for latent, values, own in zip(chosen, moves["values"], moves["own"], strict=True):
         assert len(values) == 6
         assert values == sorted(values)
         assert values[own] == pytest.approx(table.latents[2, latent].item(), abs=0.006)
         assert (values[0], values[-1]) == (-2.5, 2.5)
+
+
+def card_said(explanation, example):
+    return example_card(explanation, example, 1, 3, 40)["reencoded"]
 
 
 def test_what_a_slider_says_is_what_the_predictor_says_there(table):
@@ -68,6 +73,8 @@ def test_what_a_slider_says_is_what_the_predictor_says_there(table):
     assert moves["chances"][0][0] == pytest.approx(low.tolist(), abs=1e-3)
     assert moves["chances"][0][-1] == pytest.approx(high.tolist(), abs=1e-3)
     assert moves["winners"][0][0] == str(int(low.argmax()))
+    assert moves["said"][0][0] == f"{int(low.argmax())} ({low.max():.2f})"
+    assert moves["said"][0][moves["own"][0]] == card_said(table, 2)
     rows = moves["rows"][0]
     moved = table.traverse(2, latent, n_steps=2).inputs
     first = int(rows["names"][0].removeprefix("x"))
@@ -87,7 +94,7 @@ def test_an_image_has_its_picture_and_a_sheet_that_the_script_does_not_repeat(im
     assert card["input"].startswith("data:image/")
     assert (card["moves"]["height"], card["moves"]["width"]) == (14, 14)
     assert card["moves"]["sheet"].startswith("data:image/webp")
-    assert "sheet" not in card["moves_data"]
+    assert not {"sheet", "latents"} & set(card["moves_data"])
     assert card["moves_data"]["values"] == card["moves"]["values"]
     assert card["columns"] == []
 
@@ -96,8 +103,7 @@ def test_a_regression_shows_its_output():
     regression = table_explanation(outputs=1, n_steps=2, class_names=["price"])
     card = example_card(regression, 0, 1, 3, 40)
     assert (card["label"], card["right"]) == (None, None)
-    assert card["moves"]["name"] == "price"
     assert card["moves"]["chances"] is None
     expected = regression.traverse(0, regression.strongest(0, 1)[0], n_steps=2).outputs[:, 0]
-    ends = card["moves"]["outputs"][0]
-    assert [ends[0], ends[-1]] == pytest.approx(expected.tolist(), abs=1e-3)
+    ends = card["moves"]["said"][0]
+    assert [ends[0], ends[-1]] == [f"price {value:.2f}" for value in expected.tolist()]

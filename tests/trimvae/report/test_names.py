@@ -5,7 +5,14 @@ import pytest
 
 from attributions import Contrast
 from tests.trimvae.explanation.made import by_hand, image_explanation, table_explanation
-from trimvae.report.names import shown, with_shown_names
+from trimvae.report.names import (
+    own_names,
+    renamable,
+    shown,
+    unmarked,
+    with_marked_names,
+    with_shown_names,
+)
 from trimvae.report.notebook import notebook_card
 from trimvae.report.page import render_report
 
@@ -85,3 +92,23 @@ def test_a_notebook_shows_odd_names():
 def test_a_contrast_of_odd_names_is_named():
     explanation = table_explanation(n_steps=2, class_names=ODD[:4], explained=Contrast(1, 3))
     assert with_shown_names(explanation).settings["explained_name"].startswith("half\ufffd rather")
+
+
+def test_a_marked_name_becomes_an_element_and_all_else_is_escaped():
+    marked = with_marked_names(by_hand(latent_names=("a", "<b>", "\ue000c\ue002")))
+    text = f"{marked.latent_names[1]} & {marked.latent_names[2]}"
+    assert unmarked(text) == "<b> & c"
+    assert renamable(text) == (
+        '<bdi class="name" data-latent="1">&lt;b&gt;</bdi> &amp; '
+        '<bdi class="name" data-latent="2">c</bdi>'
+    )
+    assert renamable("94 % of it") == "94\u00a0% of it"
+    assert renamable("a") == "a"  # an article, not the latent of that name
+
+
+def test_latents_are_known_again_by_the_names_that_explain_gave_them():
+    names = ("x" * 80, "y" * 5000, "z")
+    own = own_names(by_hand(latent_names=names), [2, 0, 1])
+    assert list(own) == [2, 0, 1]
+    assert (own[0], own[2]) == (names[0], "z")
+    assert len(own[1]) == 60

@@ -3,12 +3,16 @@
 import os
 import re
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 
+import trimvae.report
 from tests.trimvae.explanation.made import by_hand, image_explanation, table_explanation
 from tests.trimvae.explanation.textured import texture_reader, textured_explanation
+from tests.trimvae.report.colours import contrast
 from trimvae import Evaluation, Explanation
 from trimvae.report.page import chosen_examples, shown_classes, write_report
 
@@ -109,7 +113,7 @@ def test_counts_decide_how_much_is_shown(table, tmp_path):
     ).read_text("utf-8")
     sliders = re.findall(r'type="range" min="0" max="(\d+)"', page)
     assert sliders == ["3", "3"]  # three frames and the example's own
-    assert len(re.findall(r"\d % of the evidence, in \d of \d classes</span>", page)) == 2
+    assert len(re.findall(r"\d % of the <a.*?>evidence</a>, in \d of \d classes</span>", page)) == 2
 
 
 def test_a_warning_that_both_give_with_other_numbers_is_shown_once(tmp_path):
@@ -193,8 +197,61 @@ def test_each_latent_s_card_says_in_how_many_codes_it_is_found(table, tmp_path):
         table, settings={**table.settings, "recurrence": {"found_in": [1, 2, 3], "codes": 3}}
     )
     page = marked.to_html(tmp_path / "report.html").read_text("utf-8")
-    cards = dict(re.findall(r'<h3>(z\d) <span class="soft">(.*?)</span>', page))
+    cards = dict(
+        re.findall(r'<h3 id="latent-\d"><bdi.*?>(z\d)</bdi> <span class="soft">(.*?)</span>', page)
+    )
     assert cards["z0"].endswith(" classes, found in no other of 3 codes")
     assert cards["z2"].endswith(" classes, found again in 3 of 3 codes")
     assert "3 codes were compared." in page
     assert "codes" not in table.to_html(tmp_path / "plain.html").read_text("utf-8")
+
+
+TEMPLATES = Path(trimvae.report.__file__).parent / "templates"
+
+
+def themes():
+    """Colours by name: of the light theme, the dark one in both of its places, and of print."""
+    css = (TEMPLATES / "report.css").read_text("utf-8")
+    blocks = re.findall(r"\{[^{}]*--page:[^{}]*\}", css)
+    return [dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in blocks]
+
+
+def test_all_colours_of_text_can_be_read_in_light_in_dark_and_in_print():
+    light, dark, chosen_dark, printed = themes()
+    assert dark == chosen_dark
+    assert contrast(light["ink"], light["page"]) > 12 > 3 > contrast(dark["page"], "#000000")
+    for theme in (light, dark, printed):
+        for ink in ("ink", "soft", "blue", "orange", "good", "bad"):
+            for ground in ("page", "card"):
+                assert contrast(theme[ink], theme[ground]) >= 4.5, (ink, ground)
+
+
+def test_printing_is_light_without_controls_and_breaks_no_card():
+    css = (TEMPLATES / "report.css").read_text("utf-8")
+    printed = css.partition("@media print")[2]
+    assert "color-scheme: light" in printed
+    hidden = re.search(r"([^}]*)\{ display: none !important", printed).group(1)
+    assert all(name in hidden for name in (".sliders", "button", ".filters", ".naming"))
+    unbroken = re.search(r"([^}]*)\{ break-inside: avoid", printed).group(1)
+    assert ".card" in unbroken
+    assert "figure" in unbroken
+
+
+def test_headings_come_in_order_and_the_first_link_skips_to_the_content(table, tmp_path):
+    for explanation in (table, image_explanation(batch=3)):
+        page = explanation.to_html(tmp_path / "report.html", max_examples=2).read_text("utf-8")
+        levels = [int(level) for level in re.findall(r"<h(\d)", page)]
+        assert levels.count(1) == 1 == levels[0]
+        assert all(after - before <= 1 for before, after in pairwise(levels))
+        assert '<html lang="en">' in page
+        assert re.search(r'<a [^>]*href="#(\w+)"', page).group(1) == "content"
+        assert '<main id="content"' in page
+
+
+def test_marks_of_names_stay_inside_and_every_name_can_be_renamed(table, tmp_path):
+    page = table.to_html(tmp_path / "report.html", max_examples=2).read_text("utf-8")
+    assert not re.search("[\ue000-\ue002]", page)
+    text = re.sub(r"<script.*?</script>|<[^>]*aria-[^>]*>", "", page, flags=re.S)
+    assert not re.search(r"\bz[012]\b", re.sub(r"<bdi.*?</bdi>", "", text))
+    boxes = re.findall(r'<label for="name-(\d)">.*?<input id="name-(\d)"', page)
+    assert sorted(boxes) == [("0", "0"), ("1", "1"), ("2", "2")]

@@ -1,102 +1,172 @@
-"""Sentences are made from the figures, and say no more than these."""
+"""The overview and the headline: plain sentences that say no more than the figures."""
 
+import pytest
 import torch
 
 from attributions import Contrast
-from tests.trimvae.explanation.made import by_hand, table_explanation
-from trimvae.report.sentences import findings
+from tests.trimvae.explanation.made import Identity, by_hand, linear, table_explanation
+from trimvae import explain
+from trimvae.report.sentences import answers, headline
 
 
-def test_they_are_made_from_the_figures():
-    said = findings(by_hand())
-    assert said[0].startswith("Do not rely on this page: agreement is 0.75")
-    assert said[1].startswith("4 decisions were explained through 3 latents")
-    assert "rests on 1.8 latents (effective number); 2.0 carry 90 % of its evidence." in said[2]
-    assert said[2].endswith("All together they use 2.9 latents.")
-    assert "z carries 42% of the evidence and takes part in 2 of 3 classes" in said[3]
-    assert "By parts of the code, the evidence is in: first 29%, rest 71%." in said
-    assert said[-1].startswith("Encoded and decoded again, 75.0% of the inputs are decided alike")
+def faithful(settings=None, **changes):
+    """The same whose decisions all survive."""
+    return by_hand(settings, reencoded_outputs=by_hand().outputs, **changes)
 
 
-def test_a_faithful_code_is_not_warned_of():
-    said = findings(by_hand(reencoded_outputs=by_hand().outputs))
-    assert said[0].startswith("4 decisions were explained")
-    assert "100.0% of the inputs are decided alike" in said[-1]
+def of_two_classes(weight=3.0, batch=60, **options):
+    """The first latent decides between up and down; all that is decided is drawn."""
+    inputs = torch.randn(batch, 3, generator=torch.Generator().manual_seed(0))
+    predictor = linear([weight, 0.0, 0.1], [-weight, 0.0, 0.0])
+    names = ["up", "down"]
+    return explain(Identity(), predictor, inputs, class_names=names, n_steps=2, **options)
 
 
-def test_directions_are_named_where_high_values_speak_for_one_class_and_against_another():
-    latents = torch.ones(4, 3)
-    slopes = torch.tensor([[5.0, 0.1, 1.0], [-5.0, 0.2, -1.0], [0.0, 0.3, 0.0]])
-    usage = by_hand(latents=latents, attributions=slopes.expand(4, 3, 3).clone())
-    text = " ".join(findings(usage))
-    assert "x carries 80% of the evidence and takes part in 2 of 3 classes: high values" in text
-    assert "high values speak for a, low values for b." in text
-    # y speaks for every class, and for too little.
-    assert "y carries" not in text
-
-
-def test_a_contrast_and_a_regression_rise_or_fall():
-    contrast = findings(table_explanation(explained=Contrast(0, 1), n_steps=8))
-    assert any("the 0 rather than 1." in text for text in contrast)
-    regression = table_explanation(outputs=1, n_steps=8)
-    said = findings(regression)
-    assert any(text.startswith("12 predictions were explained") for text in said)
-    assert said[-1].endswith("of the variance of the outputs remains.")
-    use = regression.top(1)[0]
-    verb = "raise" if use.speaks_for[1] > 0 else "lower"
-    assert any(f"{use.name} carries" in text and f"high values {verb}" in text for text in said)
-
-
-def test_what_is_said_beyond_the_class_is_told_where_it_can_be_judged():
-    assert not any("class alone tells" in text for text in findings(by_hand()))
-    rows = [0, 1, 2, 3] * 20
-    (said,) = [text for text in findings(by_hand().select(rows)) if "class alone tells" in text]
-    # Strongest are x and z in a, y in b, z in c: 1 bit of 1.5 and 1.5. Within a lie 4.5 of 46.75.
-    assert said.startswith("How far the class alone tells which latent is strongest: 0.67 (0 not")
-    assert ". 10% of the variance of what is said lies within classes" in said
-    block = {"blocks": [["latents", 0, 3, "real", None]]}
-    (said,) = [text for text in findings(by_hand(block).select(rows)) if "class alone" in text]
-    figure = by_hand(block).select(rows).metrics["class_dependence_of_class_directions"]
-    assert f"1 fully, {figure:.2f} along the directions of the classes)" in said
-
-
-def test_noise_is_no_part_of_the_evidence():
-    blocks = [["cause", 0, 1, "real", None], ["noise", 1, 3, "noise", None]]
-    (said,) = [text for text in findings(by_hand({"blocks": blocks})) if "By parts" in text]
-    assert "cause" in said
-    assert "noise" not in said
-
-
-def test_where_latents_recur_is_told_of_each_and_of_all():
-    said = findings(by_hand({"recurrence": {"found_in": [2, 1, 3], "codes": 3}}))
-    assert any(text.endswith("It is found again in 3 of 3 codes.") for text in said)
-    assert any(text.endswith("It is found in no other of 3 codes.") for text in said)
-    assert (
-        "3 codes were compared. The latents that recur in 2 of them or more carry 68% of the "
-        "evidence: x, z." in said
-    )
-    assert not any("codes" in text for text in findings(by_hand()))
-
-
-def test_codes_that_have_nothing_in_common_are_told():
-    said = findings(by_hand({"recurrence": {"found_in": [1, 2, 1], "codes": 5}}))
-    assert (
-        "5 codes were compared. None of these latents is found in 3 of them or more: each code "
-        "explains otherwise." in said
-    )
-
-
-def test_what_latents_draw_and_what_of_it_is_used_is_told_in_bands_and_where_it_is_little():
-    bands, colours = ["coarse shape", "fine texture"], ["red", "green", "blue"]
-    bundles = [
-        [2, bands, [0.9, 0.1], [0.8, 0.2]],
-        [2, colours, [0.4, 0.3, 0.3], [0.4, 0.3, 0.3]],
-        [0, bands, [0.9, 0.1], [0.9, 0.1]],
-        [0, colours, [0.5, 0.45, 0.05], [0.0, 0.0, 1.0]],
+def test_the_headline_says_what_decides_in_which_direction_and_how_sure():
+    said = headline(of_two_classes())
+    assert said[:2] == [
+        "The classifier tells up from down by one factor (z0), which carries 98 % of the evidence.",
+        "More of z0 speaks for up, less of it for down.",
     ]
-    said = findings(by_hand({"bundles": bundles}))
-    parts = [text for text in said if " draws " in text]
-    assert [text.partition(" draws ")[0] for text in parts] == ["z", "x", "x"]
-    assert "responds to its coarse shape (80%) and fine texture (20%)." in parts[0]
-    assert parts[2].endswith("responds to its blue (100%), which is 5% of what it draws.")
-    assert not any(" draws " in text for text in findings(by_hand()))
+    assert said[2].startswith(
+        "Shown only what the factors draw, the classifier decides 100 % of the inputs as before "
+        "(60 of 60)."
+    )
+    assert len(said) == 3
+
+
+def test_the_direction_turns_with_the_predictor():
+    assert headline(of_two_classes(-3.0))[1] == "More of z0 speaks for down, less of it for up."
+
+
+def test_two_factors_that_carry_two_thirds_together_are_both_named():
+    said = headline(faithful())
+    assert said[0] == (
+        "The classifier tells three classes apart by two factors (z and y), which carry 74 % of "
+        "the evidence."
+    )
+    assert said[1] == "More of z speaks most for a, less of it for c."
+
+
+def test_where_no_few_factors_decide_none_is_named():
+    spread = torch.ones(4, 3, 8)
+    names = tuple(f"z{index}" for index in range(8))
+    blocks = [["latents", 0, 8, "real", None]]
+    many = faithful(
+        {"blocks": blocks},
+        attributions=spread,
+        total_variation=2 * spread,
+        latents=torch.ones(4, 8),
+        deviations=torch.full((4, 8), 0.5),
+        baselines=torch.zeros(1, 8),
+        latent_names=names,
+    )
+    assert headline(many)[0] == (
+        "The classifier tells three classes apart by no few factors: it takes six of 8 to carry "
+        "two thirds of the evidence."
+    )
+
+
+def test_where_nothing_is_used_nothing_more_is_said():
+    (said,) = headline(faithful(attributions=torch.zeros(4, 3, 3)))
+    assert said == "None of the 3 factors changes what the classifier says."
+    questions = [answer.question for answer in answers(faithful(attributions=torch.zeros(4, 3, 3)))]
+    assert questions == ["What decides", "How sure it is", "What it does not see"]
+
+
+def test_an_explanation_out_of_its_bounds_is_called_none():
+    lost = by_hand().outputs.roll(1, dims=1)
+    (said,) = headline(by_hand(reencoded_outputs=lost))
+    assert said == (
+        "The factors do not explain the classifier: shown only what they draw, it decides 100 % of "
+        "the inputs otherwise."
+    )
+    first = answers(by_hand(reencoded_outputs=lost))[0]
+    assert first == ("Do not rely on this page", [said])
+    assert answers(faithful())[0].question == "What decides"
+
+
+def test_a_second_explanation_says_whether_the_factor_is_found_again():
+    one = of_two_classes()
+    assert (
+        headline(one, one.compare(of_two_classes(-3.0)))[2]
+        .split(". ", 1)[1]
+        .startswith("A second explanation finds the same factor again (correlation 1.00).")
+    )
+    found = one.compare(one)
+    lost = found._replace(latent_correlation=torch.tensor([0.4, 1.0, 1.0]))
+    assert (
+        "does not find z0 again: another training may explain otherwise."
+        in (headline(one, lost)[2])
+    )
+
+
+def test_a_comparison_of_another_explanation_is_refused():
+    one = of_two_classes()
+    other = of_two_classes(latent_names=["a", "b", "c"])
+    with pytest.raises(ValueError, match="`comparison` must be of this explanation"):
+        headline(one, other.compare(one))
+
+
+def test_what_a_consensus_found_is_told_of_the_factors_that_decide():
+    found = headline(faithful({"recurrence": {"found_in": [1, 2, 2], "codes": 2}}))[2]
+    assert "A second code, trained apart, finds both factors again." in found
+    lost = headline(faithful({"recurrence": {"found_in": [2, 1, 2], "codes": 2}}))[2]
+    assert "A second code, trained apart, does not find y again" in lost
+    several = headline(faithful({"recurrence": {"found_in": [1, 4, 3], "codes": 5}}))[2]
+    assert "A search in 5 codes, trained apart, finds both factors again in at least 3." in several
+
+
+def test_factors_that_act_together_have_no_direction_of_their_own():
+    together = faithful({"redrawn": {"direction": [0.1, None]}})
+    assert headline(together)[1] == (
+        "More of z speaks for a class in some examples and against it in others: it acts together "
+        "with other factors."
+    )
+    alone = {
+        answer.question: answer.sentences
+        for answer in answers(faithful({"redrawn": {"direction": [0.9, None]}}))
+    }
+    assert alone["In which direction"][-1].endswith("0.90, where 1 is always.")
+
+
+def test_the_overview_answers_four_questions_in_order():
+    found = answers(faithful())
+    assert [answer.question for answer in found] == [
+        "What decides",
+        "In which direction",
+        "How sure it is",
+        "What it does not see",
+    ]
+    assert found[0].sentences[1:] == [
+        "z carries 42 %, y carries 32 % and x carries 26 %.",
+        "A single decision rests on about two factors.",
+    ]
+    assert found[1].sentences[1] == "More of y speaks more for b than for c."
+
+
+def test_a_contrast_a_regression_and_a_binary_logit_have_directions():
+    contrast = of_two_classes(explained=Contrast(1, 0))
+    assert headline(contrast)[0].startswith("The classifier says down rather than up by one factor")
+    assert headline(contrast)[1] == "Less of z0 speaks for down rather than up."
+    inputs = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    price = explain(Identity(), linear([-2.0, 0.0, 0.1]), inputs, class_names=["price"], n_steps=2)
+    assert headline(price)[:2] == [
+        "The model predicts the price by one factor (z0), which carries 94 % of the evidence.",
+        "More of z0 lowers the price.",
+    ]
+    binary = explain(
+        Identity(),
+        linear([2.0, 0.0, 0.1]),
+        inputs,
+        task="classification",
+        class_names=["no", "yes"],
+        n_steps=2,
+    )
+    assert headline(binary)[1] == "More of z0 speaks for yes, less of it for no."
+
+
+def test_a_table_of_learned_latents_has_sentences():
+    for answer in answers(table_explanation(n_steps=4)):
+        assert answer.sentences
+        assert all(sentence.endswith(".") for sentence in answer.sentences)

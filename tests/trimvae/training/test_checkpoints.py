@@ -5,7 +5,7 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from attributions import Contrast, Sparsity
 from attributions.penalties import Monotonicity
@@ -153,6 +153,15 @@ def test_a_data_set_of_tensors_is_known_by_all_of_them():
     assert known != checkpoints.fingerprint(TensorDataset(inputs, labels.flip(0)))
     assert known != checkpoints.fingerprint(TensorDataset(inputs.flip(1), labels))
     assert checkpoints.fingerprint(torch.zeros(3, 2)) == [3.0, 0.0, 0.0, 0.0]
+
+
+def test_a_stream_has_no_length_to_be_known_by():
+    class Passing(IterableDataset):
+        def __iter__(self):
+            yield torch.zeros(2)
+
+    assert checkpoints.fingerprint(Passing()) is None
+    assert checkpoints.fingerprint(DataLoader(Passing())) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from attributions import Contrast, Sparsity
 from attributions.penalties import Monotonicity
@@ -431,3 +431,20 @@ def test_penalties_train_through_attention_and_refuse_what_has_no_second_derivat
         fit(vae, Once.apply, inputs, penalties=[Sparsity()], progress=False)
     assert all(torch.equal(before[name], each) for name, each in vae.state_dict().items())
     fit(vae, Once.apply, inputs, max_epochs=1, progress=False)  # the prediction loss needs one
+
+
+def test_a_loader_of_a_stream_without_length_trains_as_its_batches_do():
+    vae, data, predictor = make("VAE")
+
+    class Passing(IterableDataset):
+        def __iter__(self):
+            yield from data.split(16)
+
+    loader = DataLoader(Passing(), batch_size=None)
+    options = {"max_epochs": 2, "schedule": "constant", **QUIET}
+    streamed = fit(vae, predictor, loader, **options)
+    other, data, predictor = make("VAE")
+    listed = fit(other, predictor, DataLoader(data.split(16), batch_size=None), **options)
+    assert streamed == listed
+    with pytest.raises(ValueError, match="`schedule` must be 'constant' for data of unknown"):
+        fit(vae, predictor, loader, max_epochs=1, **QUIET)
