@@ -57,4 +57,5 @@ def demo_command(
             for name in metrics["trim"]
         },
     )
+    speaker.say("\n".join(("", *metrics["found"], "")))
     speaker.end(out, f"open {out}/report.html in a browser; {out}/comparison.png", metrics)

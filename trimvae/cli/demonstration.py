@@ -17,6 +17,7 @@ from trimvae.explanation.explaining import explain, versions
 from trimvae.explanation.explanation import Explanation
 from trimvae.figures.classes import plot_classes, title_of, whole_change
 from trimvae.models import VAE
+from trimvae.report.sentences import headline
 from trimvae.storage import write_json, write_tensors, write_text
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def run(
     explanations = {name: _explained(course, codes[name].vae, N_STEPS) for name in ARMS}
     codes["trim"].vae.save(folder / runs.CODE)
     runs.save_figure(folder / "comparison.png", _plot_side_by_side(explanations), dpi=150)
-    _write(folder, dataset, data, _explained(course, codes["trim"].vae, N_STEPS_REPORTED))
+    reported = _explained(course, codes["trim"].vae, N_STEPS_REPORTED)
+    _write(folder, dataset, data, reported)
     several.keep_consensus(folder, found, seed)
     say(found.in_words)
     metrics = {
@@ -110,6 +112,7 @@ def run(
             for name, explanation in explanations.items()
         },
         "consensus": found.to_dict(),
+        "found": headline(reported),
     }
     write_json(folder / "metrics.json", metrics)
     return metrics

@@ -40,6 +40,7 @@ def explain_command(
     """
     from trimvae.cli.opening import open_run
     from trimvae.cli.trusting import Named
+    from trimvae.report.sentences import headline
 
     speaker = Speaker(as_json)
     named = Named(classifier, preprocess, trust)
@@ -49,7 +50,7 @@ def explain_command(
         explanation = opened.explain(examples, method)
     with speaker.working("drawing"):
         save_explanation(target, explanation)
-    speaker.say(explanation.summary())
+    speaker.say("\n".join((*headline(explanation), "", explanation.summary())))
     speaker.end(
         target,
         f"look at {target}/heatmap.png and {target}/traversals_0.png, or trimvae report "

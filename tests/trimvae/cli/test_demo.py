@@ -48,7 +48,9 @@ def test_the_demo_writes_every_figure_it_promises(folder, few):
     assert result.exit_code == 0, result.output
     metrics = json.loads((folder / "demo" / "metrics.json").read_text())
     arms = {"plain", "prediction", "trim"}
-    assert set(metrics) == {"dataset", "seed", "predictor_accuracy", "consensus", *arms}
+    assert set(metrics) == {"dataset", "seed", "predictor_accuracy", "consensus", "found", *arms}
+    assert 1 <= len(metrics["found"]) <= 3
+    assert " ".join(metrics["found"]) in " ".join(result.output.split())
     assert metrics["seed"] == 3
     assert 0 < metrics["predictor_accuracy"] <= 1
     for arm in arms:
