@@ -7,11 +7,15 @@ import typer
 
 from trimvae.cli.options import (
     AsJson,
+    Baselines,
     Classifier,
     Examples,
+    LatentNames,
     MethodOption,
+    NSteps,
     OtherData,
     Preprocess,
+    Residual,
     RunFolder,
     Trust,
 )
@@ -27,6 +31,10 @@ def explain_command(
     data: OtherData = None,
     examples: Examples = 64,
     method: MethodOption = "integrated_gradients",
+    baselines: Baselines = "prior_mean",
+    residual: Residual = False,
+    n_steps: NSteps = None,
+    latent_names: LatentNames = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to; default: RUN/explanation.")
     ] = None,
@@ -37,6 +45,8 @@ def explain_command(
     Works from the run's folder alone plus the classifier.
 
     Example: trimvae explain runs/mine --classifier my_model.py:load --examples 20
+
+    Example: trimvae explain runs/mine --trust --baselines class_mean --latent-names names.json
     """
     from trimvae.cli.opening import open_run
     from trimvae.cli.trusting import Named
@@ -47,7 +57,14 @@ def explain_command(
     opened = open_run(run, named, data)
     target = out or opened.folder / "explanation"
     with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
-        explanation = opened.explain(examples, method)
+        explanation = opened.explain(
+            examples,
+            method,
+            baselines=baselines,
+            residual=residual,
+            n_steps=n_steps,
+            latent_names=latent_names,
+        )
     with speaker.working("drawing"):
         save_explanation(target, explanation)
     speaker.say("\n".join((*headline(explanation), "", explanation.summary())))

@@ -1,7 +1,7 @@
 """What the words of a command line name: data, and a run with all that it holds."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from trimvae.data import (
     split,
     sprites,
 )
+from trimvae.explanation.baselines import NamedBaseline
 from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
 from trimvae.tables.asking import schema_of
@@ -76,10 +77,23 @@ class Opened(NamedTuple):
     inputs: Tensor
     labels: Tensor | None
 
-    def explain(self, examples: int | None = None, method: str | None = None) -> Explanation:
+    def explain(
+        self,
+        examples: int | None = None,
+        method: str | None = None,
+        *,
+        baselines: str = "prior_mean",
+        **options: Any,
+    ) -> Explanation:
         """Explain the first examples with the run's settings.
 
         By integrated gradients, or, of a classifier without gradient, by exact Shapley values.
+
+        Args:
+            examples: How many; default: all.
+            method: By its name; default: what suits the classifier.
+            baselines: By their name; those that need a background take all inputs.
+            **options: Of `explain`.
         """
         if method is None:
             without = is_black_box(as_function(self.predictor))
@@ -94,6 +108,9 @@ class Opened(NamedTuple):
             labels=None if self.labels is None else self.labels[:examples],
             class_names=self.configuration.get("class_names"),
             feature_names=self.configuration.get("feature_names"),
+            baselines=cast("NamedBaseline", baselines),
+            background=None if baselines == "prior_mean" else self.inputs,
+            **options,
         )
 
 

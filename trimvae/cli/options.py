@@ -55,6 +55,40 @@ MethodOption = Annotated[
 
 Examples = Annotated[int, typer.Option(help="How many examples to explain.", min=1)]
 
+Baselines = Annotated[
+    str,
+    typer.Option(
+        help="Where attributions start: prior_mean, dataset_mean, class_mean or posterior; all but "
+        "the first are of the examples that are there. E.g. --baselines class_mean"
+    ),
+]
+
+Residual = Annotated[
+    bool,
+    typer.Option(
+        "--residual",
+        help="Add what the decoder leaves out, held fixed: attributions then end at the "
+        "classifier's output at the inputs themselves.",
+    ),
+]
+
+NSteps = Annotated[
+    int | None,
+    typer.Option(
+        help="Path points of methods that have a path; default: as many as completeness to 1 % "
+        "needs. E.g. --n-steps 64",
+        min=1,
+    ),
+]
+
+LatentNames = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON file of old names and new, as the report saves it: "
+        '{"axis1": "loop"}. E.g. --latent-names names.json',
+    ),
+]
+
 Overwrite = Annotated[
     bool,
     typer.Option(

@@ -9,6 +9,7 @@ from trimvae.cli.options import (
     AsJson,
     Classifier,
     Examples,
+    LatentNames,
     OtherData,
     Preprocess,
     RunFolder,
@@ -28,6 +29,7 @@ def report_command(
     shown: Annotated[
         int, typer.Option(help="How many of them get a card with sliders.", min=0)
     ] = 24,
+    latent_names: LatentNames = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "What the classifier uses",
     out: Annotated[
         Path | None, typer.Option(help="The file to write; default: RUN/report.html.")
@@ -48,7 +50,7 @@ def report_command(
     opened = open_run(run, named, data)
     evaluation = load_evaluation(opened.folder)
     with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
-        explanation = opened.explain(examples)
+        explanation = opened.explain(examples, latent_names=latent_names)
     with speaker.working("writing the report"):
         path = explanation.to_html(
             out or opened.folder / "report.html",

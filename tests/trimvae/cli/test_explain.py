@@ -53,6 +53,20 @@ def test_a_method_is_chosen_by_name(run, folder):
         assert explanation.settings["method"] == method
 
 
+def test_baselines_residual_points_and_names_are_those_asked_for(run, folder):
+    (folder / "names.json").write_text('{"z1": "width"}')
+    options = ("--residual", "--n-steps", "5", "--latent-names", "names.json")
+    result = call("explain", "run", "--trust", "--baselines", "class_mean", *options, "--out", "a")
+    assert result.exit_code == 0, result.output
+    found = Explanation.load(folder / "a" / "explanation.safetensors")
+    assert found.latent_names == ("z0", "width")
+    assert found.settings["residual"] is True
+    assert found.settings["n_steps"] == 5
+    assert len(found.baselines.unique(dim=0)) > 1  # one of each class
+    with pytest.raises(ValueError, match="`baselines` must be"):
+        call("explain", "run", "--trust", "--baselines", "mean")
+
+
 def test_an_unknown_method_is_named(run):
     with pytest.raises(ValueError, match="Got 'magic'. Start with integrated_gradients"):
         call("explain", "run", "--trust", "--method", "magic")
