@@ -98,7 +98,9 @@ def _deciding(explanation: Weighed, main: list[LatentUse]) -> list[str]:
     if not main:
         return said
     used = [use for use in explanation.top(_FEW) if use.share >= LEAST_SHARE]
-    if len(used) > 1 or len(main) > _FEW:
+    if not used:
+        said.append(f"No factor carries {percent(LEAST_SHARE)} of it.")
+    elif len(used) > 1 or len(main) > _FEW:
         others = len(explanation.latent_names) - len(used)
         rest = 1 - sum(use.share for use in used)
         said.append(
@@ -125,7 +127,7 @@ def _what_decides(explanation: Weighed, main: list[LatentUse]) -> str:
     factors = f"{in_letters(len(main))} {plural('factor', len(main))}"
     return (
         f"{what} by {factors} ({listed([use.name for use in main])}), {carry} {share} of the "
-        + ("evidence.")
+        "evidence."
     )
 
 

@@ -36,6 +36,7 @@ def few(folder, monkeypatch):
         short = chosen._replace(read=lambda: data, classifier_epochs=12)
         monkeypatch.setitem(demo_data.DATASETS, dataset, short)
         monkeypatch.setattr(demonstration, "N_STEPS", 4)
+        monkeypatch.setattr(demonstration, "N_STEPS_REPORTED", 4)
         return data
 
     return shorten

@@ -48,23 +48,28 @@ def test_two_factors_that_carry_two_thirds_together_are_both_named():
     assert said[1] == "More of z speaks most for a, less of it for c."
 
 
-def test_where_no_few_factors_decide_none_is_named():
-    spread = torch.ones(4, 3, 8)
-    names = tuple(f"z{index}" for index in range(8))
-    blocks = [["latents", 0, 8, "real", None]]
-    many = faithful(
-        {"blocks": blocks},
+def all_alike(size):
+    """Every latent is used as much as every other."""
+    spread = torch.ones(4, 3, size)
+    return faithful(
+        {"blocks": [["latents", 0, size, "real", None]]},
         attributions=spread,
         total_variation=2 * spread,
-        latents=torch.ones(4, 8),
-        deviations=torch.full((4, 8), 0.5),
-        baselines=torch.zeros(1, 8),
-        latent_names=names,
+        latents=torch.ones(4, size),
+        deviations=torch.full((4, size), 0.5),
+        baselines=torch.zeros(1, size),
+        latent_names=tuple(f"z{index}" for index in range(size)),
     )
-    assert headline(many)[0] == (
+
+
+def test_where_no_few_factors_decide_none_is_named():
+    assert headline(all_alike(8))[0] == (
         "The classifier tells three classes apart by no few factors: it takes six of 8 to carry "
         "two thirds of the evidence."
     )
+    said = answers(all_alike(40))[0].sentences
+    assert said[1] == "No factor carries 5 % of it."
+    assert "carries 3 %" not in " ".join(said)
 
 
 def test_where_nothing_is_used_nothing_more_is_said():
