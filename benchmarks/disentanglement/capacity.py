@@ -17,7 +17,7 @@ from benchmarks.sizes import docs, new_parser, results_folder, sized
 from benchmarks.tables import interval, write
 from examples.beta_and_capacity import BETAS, FACTORS, Kept, along_beta, along_capacity, data, draw
 
-N_TRAIN, EPOCHS, EPOCHS_GROWING = sized((16_000, 8, 15), (128, 1, 1))
+N_TRAIN, EPOCHS, EPOCHS_GROWING = sized((8_000, 8, 15), (128, 1, 1))
 
 
 def found(seed: int, out: Path) -> tuple[list[Kept], list[tuple[float, Kept]]]:
