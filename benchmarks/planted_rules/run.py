@@ -250,8 +250,13 @@ def tabulate(arguments: argparse.Namespace) -> None:
                     figure.replace("_", " "): interval([one[figure] for one in some.values()])
                     for figure in FIGURES[:6]
                 } | {"classifier": f"{statistics.mean(r['accuracy'] for r in some.values()):.3f}"}
-        both = [over_rules(kinds[kind], arguments.seeds) for kind in ("trimvae", "plain")]
-        if all(len(means[FIGURES[0]]) > 1 for means in both):
+        paired = [
+            seed
+            for seed in arguments.seeds
+            if all(has_all(found, seed) for found in kinds.values())
+        ]
+        both = [over_rules(kinds[kind], paired) for kind in ("trimvae", "plain")]
+        if len(paired) > 1:
             together[f"{name}, trimvae less plain"] = {
                 figure.replace("_", " "): interval(
                     [
@@ -293,11 +298,16 @@ def kept(arguments: argparse.Namespace, rule: str, name: str, through: bool) -> 
     }
 
 
+def has_all(found: dict[str, dict[int, dict]], seed: int) -> bool:
+    """Whether a seed has results of every rule."""
+    return all(seed in some for some in found.values())
+
+
 def over_rules(found: dict[str, dict[int, dict]], seeds: Sequence[int]) -> dict[str, list[float]]:
     """For each figure the means over rules, of the seeds that have them all."""
-    whole = [seed for seed in seeds if all(seed in some for some in found.values())]
+    seeds = [seed for seed in seeds if has_all(found, seed)]
     return {
-        figure: [statistics.mean(some[seed][figure] for some in found.values()) for seed in whole]
+        figure: [statistics.mean(some[seed][figure] for some in found.values()) for seed in seeds]
         for figure in FIGURES
     }
 
