@@ -7,6 +7,7 @@ from trimvae.models.infogan import InfoGAN
 from trimvae.models.inversion import ConvolutionalInverter, Inversion, fit_inverter, invert
 from trimvae.models.ivae import IVAE
 from trimvae.models.stylegan2 import StyleGAN2
+from trimvae.models.stylex import StylEx
 from trimvae.models.vae import VAE
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "GeneratorAdapter",
     "InfoGAN",
     "Inversion",
+    "StylEx",
     "StyleGAN2",
     "Update",
     "fit_inverter",

@@ -15,20 +15,25 @@ from trimvae.models.inversion import invert
 from trimvae.models.recipe import Recipe
 from trimvae.models.styles import Discriminator, Mapping, Style, Synthesis
 
+Space = Literal["w", "w+", "style"]
+
 
 class StyleGAN2(GenerativeCode):
     r"""A style-based generator, explained by scale.
 
     In W+ the flat latents hold one vector for each layer, a block with its resolution: which
-    *scale* of the image the classifier uses. Trained with non-saturating losses, lazy R1 and path
-    length, style mixing and averaged weights, which draw in eval mode. Explain in W or W+, never at
-    the noise.
+    *scale* of the image the classifier uses. In style space they hold what the layers make of those
+    vectors, a number for each channel ("style 3, 14"). Trained with non-saturating losses, lazy R1
+    and path length, style mixing and averaged weights, which draw in eval mode. Explain in W, W+ or
+    style space, never at the noise.
 
     References:
         Karras, Laine, Aila: A Style-Based Generator Architecture for GANs, 2019,
         https://arxiv.org/abs/1812.04948
         Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, 2020,
         https://arxiv.org/abs/1912.04958
+        Wu, Lischinski, Shechtman: StyleSpace Analysis: Disentangled Controls for StyleGAN Image
+        Generation, 2021, https://arxiv.org/abs/2011.12799
 
     Args:
         image_shape: `(channels, height, width)`; drawn on a square whose side is a power of 2, of
@@ -36,7 +41,8 @@ class StyleGAN2(GenerativeCode):
         w_dim: Length of a latent vector.
         channels: Width of every layer.
         mapping_layers: Of the mapping network.
-        space: `"w+"`, a block for each layer, or `"w"`, one vector for all.
+        space: `"w+"`, a block for each layer, `"w"`, one vector for all, or `"style"`, the styles
+            of every layer.
         style: `"modulation"`, or `"adain"` for the first StyleGAN's.
         r1_weight: $\gamma$ of the gradient penalty, every 16 batches.
         path_weight: Weight of the path-length regulariser, every 8 batches.
@@ -65,7 +71,7 @@ class StyleGAN2(GenerativeCode):
         w_dim: int = 64,
         channels: int = 32,
         mapping_layers: int = 4,
-        space: Literal["w", "w+"] = "w+",
+        space: Space = "w+",
         style: Style = "modulation",
         r1_weight: float = 1.0,
         path_weight: float = 2.0,
@@ -78,13 +84,12 @@ class StyleGAN2(GenerativeCode):
                 f"`image_shape` must have sides of 5 pixels or more. Got {tuple(image_shape)}. "
                 "Enlarge the images."
             )
-        if space not in ("w", "w+") or style not in ("modulation", "adain"):
+        if space not in ("w", "w+", "style") or style not in ("modulation", "adain"):
             raise ValueError(
-                "`space` must be 'w' or 'w+' and `style` 'modulation' or 'adain'. Got "
+                "`space` must be 'w', 'w+' or 'style' and `style` 'modulation' or 'adain'. Got "
                 f"{space!r} and {style!r}. Use the defaults."
             )
-        num_ws = 2 * int(math.log2(side)) - 2
-        super().__init__(image_shape, w_dim * (num_ws if space == "w+" else 1))
+        super().__init__(image_shape, w_dim)
         self.configuration: dict[str, Any] = {
             "image_shape": list(image_shape),
             "w_dim": w_dim,
@@ -97,7 +102,7 @@ class StyleGAN2(GenerativeCode):
             "mixing": mixing,
             "inversion_steps": inversion_steps,
         }
-        self.w_dim, self.num_ws, self.space = w_dim, num_ws, space
+        self.w_dim, self.space = w_dim, space
         self.r1_weight, self.path_weight, self.mixing = r1_weight, path_weight, mixing
         self.inversion_steps = inversion_steps
         self.mapping = Mapping(w_dim, mapping_layers)
@@ -105,30 +110,50 @@ class StyleGAN2(GenerativeCode):
         whole = (image_shape[0], side, side)
         self.synthesis = Synthesis(whole, w_dim, channels, style)
         self.discriminator = Discriminator(whole, channels)
+        self.num_ws = self.synthesis.num_ws
         self.averaged = copy.deepcopy(nn.ModuleList([self.mapping, self.synthesis]))
         self.averaged.requires_grad_(False)
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.register_buffer("path_average", torch.zeros(()))
-        self.blocks: tuple[Block, ...] = (Block("w", 0, w_dim),)
-        if space == "w+":
-            levels = [4 * 2 ** ((layer + 1) // 2) for layer in range(num_ws - 1)] + [side]
-            self.blocks = tuple(
-                Block(
-                    f"layer {layer} ({level} px)", layer * w_dim, (layer + 1) * w_dim, level=level
-                )
+        self._name_latents()
+
+    def _name_latents(self) -> None:
+        """Say how many latents the space has, and which of them belong together."""
+        layers = self.synthesis.layers
+        if self.space == "w":
+            parts: list[tuple[str, int, int | None]] = [("w", self.w_dim, None)]
+        elif self.space == "w+":
+            levels = [4 * 2 ** ((layer + 1) // 2) for layer in range(self.num_ws - 1)] + [self.side]
+            parts = [
+                (f"layer {layer} ({level} px)", self.w_dim, level)
                 for layer, level in enumerate(levels)
+            ]
+        else:
+            parts = [(layer.name, layer.size, layer.level) for layer in layers]
+            self.latent_names = tuple(
+                f"style {index}, {channel}"
+                for index, layer in enumerate(layers)
+                for channel in range(layer.size)
             )
+        blocks, start = [], 0
+        for name, size, level in parts:
+            blocks.append(Block(name, start, start + size, level=level))
+            start += size
+        self.blocks, self.latent_size = tuple(blocks), start
+
+    @property
+    def makers(self) -> tuple[nn.Module, ...]:
+        """What the generator's step moves, and what is averaged."""
+        return self.mapping, self.synthesis
 
     def decode(self, latents: Tensor) -> Tensor:
         """Flat latents to images, about [0, 1], unclamped; averaged weights draw in eval mode."""
-        points = latents.view(len(latents), -1, self.w_dim)
-        if self.space == "w":
-            points = points.expand(-1, self.num_ws, -1)
-        synthesis = self.synthesis if self.training else self.averaged[1]
-        _, height, width = self.image_shape
-        top, left = (self.side - height) // 2, (self.side - width) // 2
-        images: Tensor = synthesis(points)[..., top : top + height, left : left + width]
-        return (images + 1) / 2
+        synthesis = self._synthesis
+        if self.space == "style":
+            sizes = [block.stop - block.start for block in self.blocks]
+            return self._cut(synthesis.styled(latents.split(sizes, dim=1)))
+        points = latents.view(len(latents), -1, self.w_dim).expand(-1, self.num_ws, -1)
+        return self._cut(synthesis(points))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Latents that draw the inputs, by optimisation from the average."""
@@ -141,24 +166,23 @@ class StyleGAN2(GenerativeCode):
         """Latents of `n` draws of noise, drawn towards the average by `truncation` below 1."""
         noise = torch.randn((n, self.w_dim), generator=generator, device=self.device_of)
         latents: Tensor = (self.mapping if self.training else self.averaged[0])(noise)
-        latents = self.w_avg + truncation * (latents - self.w_avg)
-        return latents.repeat(1, self.latent_size // self.w_dim)
+        return self._flat(self.w_avg + truncation * (latents - self.w_avg))
 
     def baseline(self, n: int = 1) -> Tensor:
         """The average latent in every layer, `(n, latent_size)`."""
-        return self.w_avg.repeat(n, self.latent_size // self.w_dim)
+        return self._flat(self.w_avg.repeat(n, 1))
 
     def after_batch(self) -> None:
         """Keep the averages of weights and latents."""
         with torch.no_grad():
-            live = nn.ModuleList([self.mapping, self.synthesis]).parameters()
+            live = nn.ModuleList(self.makers).parameters()
             for mean, parameter in zip(self.averaged.parameters(), live, strict=True):
-                mean.lerp_(parameter, 0.005)
+                mean.lerp_(parameter, self._rate_of_averages)
 
     def updates(self) -> Sequence[Update]:
         """Discriminator with its penalty, generator with its regulariser, each on one Adam."""
         rate, betas = 2e-3, (0.0, 0.99)
-        judge, maker = (self.discriminator,), (self.mapping, self.synthesis)
+        judge, maker = (self.discriminator,), self.makers
         return (
             Update("discriminator", judge, self._discriminate, rate, betas),
             Update("r1", judge, self._penalise, rate, betas, self.r1_every, shares="discriminator"),
@@ -179,6 +203,31 @@ class StyleGAN2(GenerativeCode):
         keep = torch.rand((n, 1), generator=generator, device=device) >= self.mixing
         from_first = (torch.arange(self.num_ws, device=device) < cut) | keep
         return torch.where(from_first.unsqueeze(2), first.unsqueeze(1), second.unsqueeze(1))
+
+    @property
+    def _rate_of_averages(self) -> float:
+        """Early averages forget faster: after a short training no random start is left in them."""
+        return max(0.005, 9 / (10 + int(self.batches)))
+
+    @property
+    def _synthesis(self) -> Synthesis:
+        """What draws: in training the weights that learn, otherwise their averages."""
+        drawing: Any = self.synthesis if self.training else self.averaged[1]
+        synthesis: Synthesis = drawing
+        return synthesis
+
+    def _flat(self, vectors: Tensor) -> Tensor:
+        """One vector `(batch, w_dim)` for all layers as flat latents."""
+        if self.space != "style":
+            return vectors.repeat(1, self.latent_size // self.w_dim)
+        points = vectors.unsqueeze(1).expand(-1, self.num_ws, -1)
+        return torch.cat(self._synthesis.styles(points), dim=1)
+
+    def _cut(self, drawn: Tensor) -> Tensor:
+        """The middle of drawn squares, in [0, 1]."""
+        _, height, width = self.image_shape
+        top, left = (self.side - height) // 2, (self.side - width) // 2
+        return (drawn[..., top : top + height, left : left + width] + 1) / 2
 
     def _real(self, inputs: Tensor) -> Tensor:
         """Images in [0, 1], padded with 0 to a side that doubles from 4, in [-1, 1]."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +88,10 @@ class StyledConvolution(nn.Module):
 
     def forward(self, images: Tensor, latents: Tensor) -> Tensor:
         """Images `(batch, before, height, width)` and latents `(batch, w_dim)`."""
-        styles = self.affine(latents)
+        return self.styled(images, self.affine(latents))
+
+    def styled(self, images: Tensor, styles: Tensor) -> Tensor:
+        """Images `(batch, before, height, width)` and what `affine` makes of latents."""
         if self.style == "adain" and self.demodulate:
             scale, shift = (part[:, :, None, None] for part in styles.chunk(2, dim=1))
             normalised = F.instance_norm(self.convolution(images), eps=1e-8)
@@ -116,6 +119,23 @@ class Mapping(nn.Module):
         for layer in self.layers:
             latents = F.leaky_relu(layer(latents), 0.2) * _GAIN
         return latents
+
+
+class StyledLayer(NamedTuple):
+    """A layer of a synthesis network, and what makes its style."""
+
+    name: str
+    level: int
+    """Resolution in pixels at which it draws."""
+    reads: int
+    """Which of the latent vectors."""
+    affine: Any
+    """An `EqualisedLinear` from that vector to the style."""
+
+    @property
+    def size(self) -> int:
+        """Length of the style."""
+        return int(self.affine.bias.numel())
 
 
 class Synthesis(nn.Module):
@@ -160,20 +180,55 @@ class Synthesis(nn.Module):
             generator: Draws new noise; default: the fixed noise.
             features: Receives what each convolution draws, to look at.
         """
-        drawn = self.constant.expand(len(latents), -1, -1, -1)
+        return self.styled(self.styles(latents), generator, features)
+
+    @property
+    def layers(self) -> list[StyledLayer]:
+        """Every layer that reads a style, in the order in which they draw."""
+        found = []
+        for scale, side in enumerate(self.resolutions):
+            last = 2 * scale + 1
+            for reads in range(max(0, last - 2), last):
+                name, layer = f"layer {reads} ({side} px)", self.convolutions[reads]
+                found.append(StyledLayer(name, side, reads, layer.affine))
+            layer = self.to_colours[scale]
+            found.append(StyledLayer(f"colours ({side} px)", side, last, layer.affine))
+        return found
+
+    def styles(self, latents: Tensor) -> list[Tensor]:
+        """Latents `(batch, num_ws, w_dim)` to what each of `layers` makes of those it reads."""
+        return [layer.affine(latents[:, layer.reads]) for layer in self.layers]
+
+    def styled(
+        self,
+        styles: Sequence[Tensor],
+        generator: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Styles of `layers` to images around 0, `(batch, *image_shape)`.
+
+        Args:
+            styles: As `styles` returns them.
+            generator: Draws new noise; default: the fixed noise.
+            features: Receives what each convolution draws, to look at.
+        """
+        left = iter(styles)
+        drawn = self.constant.expand(len(styles[0]), -1, -1, -1)
         image = drawn  # replaced at the first scale
         layer = 0
         for scale in range(len(self.resolutions)):
             for repeat in range(1 if scale == 0 else 2):
                 if scale and repeat == 0:
                     drawn = _doubled(drawn)
-                drawn = self.convolutions[layer](drawn, latents[:, layer])
+                convolution: Any = self.convolutions[layer]
+                drawn = convolution.styled(drawn, next(left))
                 drawn = drawn + self.noise_strengths[layer] * self._noise(layer, drawn, generator)
                 drawn = F.leaky_relu(drawn, 0.2) * _GAIN
                 if features is not None:
                     features.append(drawn)
                 layer += 1
-            colours = self.to_colours[scale](drawn, latents[:, layer])
+            convolution = self.to_colours[scale]
+            colours = convolution.styled(drawn, next(left))
             image = _doubled(image) + colours if scale else colours
         return image
 
@@ -185,10 +240,16 @@ class Synthesis(nn.Module):
         return torch.randn(shape, generator=generator, device=like.device)
 
 
-class Discriminator(nn.Module):
-    """Residual blocks from the image down to 4x4, the batch's deviation beside, and a score."""
+class Trunk(nn.Module):
+    """Residual blocks from the image down to 4x4, and a dense layer.
 
-    def __init__(self, image_shape: Sequence[int], channels: int) -> None:
+    Args:
+        image_shape: `(channels, side, side)`, the side a power of 2 from 8.
+        channels: Width of every layer.
+        beside: Channels that stand beside the features at 4x4; default: none.
+    """
+
+    def __init__(self, image_shape: Sequence[int], channels: int, beside: int = 0) -> None:
         super().__init__()
         blocks = int(math.log2(image_shape[1])) - 2
         self.from_colours = EqualisedConvolution(image_shape[0], channels, 1)
@@ -196,23 +257,38 @@ class Discriminator(nn.Module):
             nn.ModuleList(EqualisedConvolution(channels, channels, size) for _ in range(blocks))
             for size in (3, 3, 1)
         )
-        self.last = EqualisedConvolution(channels + 1, channels)
+        self.last = EqualisedConvolution(channels + beside, channels)
         self.dense = EqualisedLinear(16 * channels, channels)
-        self.score = EqualisedLinear(channels, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images to scores `(batch,)`."""
+    def blocks(self, images: Tensor) -> Tensor:
+        """Images to features `(batch, channels, 4, 4)`."""
         features = F.leaky_relu(self.from_colours(images), 0.2) * _GAIN
         for first, second, skip in zip(self.first, self.second, self.skip, strict=True):
             beside = F.avg_pool2d(skip(features), 2)
             features = F.leaky_relu(first(features), 0.2) * _GAIN
             features = F.avg_pool2d(F.leaky_relu(second(features), 0.2) * _GAIN, 2)
             features = (features + beside) / math.sqrt(2)
+        return features
+
+    def top(self, features: Tensor) -> Tensor:
+        """Features at 4x4, with what stands beside them, to `(batch, channels)`."""
+        features = F.leaky_relu(self.last(features), 0.2) * _GAIN
+        return F.leaky_relu(self.dense(features.flatten(1)), 0.2) * _GAIN
+
+
+class Discriminator(Trunk):
+    """Residual blocks from the image down to 4x4, the batch's deviation beside, and a score."""
+
+    def __init__(self, image_shape: Sequence[int], channels: int) -> None:
+        super().__init__(image_shape, channels, beside=1)
+        self.score = EqualisedLinear(channels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images to scores `(batch,)`."""
+        features = self.blocks(images)
         spread = (features.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
         features = torch.cat([features, spread.expand(len(features), 1, 4, 4)], dim=1)
-        features = F.leaky_relu(self.last(features), 0.2) * _GAIN
-        features = F.leaky_relu(self.dense(features.flatten(1)), 0.2) * _GAIN
-        scores: Tensor = self.score(features)[:, 0]
+        scores: Tensor = self.score(self.top(features))[:, 0]
         return scores
 
 

@@ -75,10 +75,10 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train a code through a frozen predictor, so that its latents explain the predictor.
 
-    The code is trained in place: a `VAE` or `IVAE` for an objective, an `InfoGAN`, `ALAE` or
-    `StyleGAN2` by its game. The predictor is used through a frozen replica in eval mode: it is
-    never changed, nor are random generators, also after an error or Ctrl-C. Gradients are switched
-    on inside, also under `torch.no_grad()`.
+    The code is trained in place: a `VAE` or `IVAE` for an objective, an `InfoGAN`, `ALAE`,
+    `StyleGAN2` or `StylEx` by its game. The predictor is used through a frozen replica in eval
+    mode: it is never changed, nor are random generators, also after an error or Ctrl-C. Gradients
+    are switched on inside, also under `torch.no_grad()`.
 
     Args:
         code: To be trained; of a `Chained`, its inner code, on the outer latents of the data. A
@@ -95,8 +95,8 @@ def fit(
             game: squared error, prediction loss and agreement of images drawn again; where nothing
             infers latents (StyleGAN2), the losses of the game.
         objective: What a VAE minimises; default: `BetaVAE()`. A game has its own losses.
-        prediction_weight: Weight of the prediction loss: a reconstruction must receive its input's
-            prediction; default: 20 for a VAE, 1 for an InfoGAN, 2 for an ALAE, 0 for a StyleGAN2.
+        prediction_weight: Of the prediction loss: a reconstruction must receive its input's
+            prediction; default: 20 for a VAE, InfoGAN 1, ALAE 2, StylEx 5, StyleGAN2 0.
         penalties: Such as `Sparsity()` and `GroupSparsity()`, at the latents of the inputs, or,
             where nothing infers latents, at latents drawn from the prior. A game takes no
             `Independence` and `InformationFlow`, which are made for VAEs.
@@ -212,8 +212,8 @@ def training_of(code: TrainableCode) -> type[Training]:
     if isinstance(code, GenerativeCode):
         return GameTraining
     raise TypeError(
-        "`code` must be a VAE, or a generator that learns by a game (InfoGAN, ALAE, StyleGAN2). "
-        f"Got {type(code).__name__}. Make one; transforms and adapters need no training."
+        "`code` must be a VAE, or a generator that learns by a game (InfoGAN, ALAE, StyleGAN2, "
+        f"StylEx). Got {type(code).__name__}. Make one; transforms and adapters need no training."
     )
 
 

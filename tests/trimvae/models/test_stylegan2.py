@@ -63,3 +63,26 @@ def test_images_of_any_size_are_the_middle_of_a_square_that_doubles():
         StyleGAN2((1, 4, 4))
     with pytest.raises(ValueError, match="`prediction_weight` must be 0 for a StyleGAN2"):
         fit(stylegan(), predictor(), torch.rand(8, *SHAPE), prediction_weight=1.0)
+
+
+def test_in_style_space_it_draws_the_same_images_and_is_searched_for_images(images):
+    flat, model = stylegan(space="w").eval(), stylegan(space="style").eval()
+    model.load_state_dict(flat.state_dict())
+    assert model.latent_size == len(model.latent_names) == 20
+    latents, seed = model.draw(3, torch.Generator().manual_seed(0)), torch.Generator()
+    drawn = flat.decode(flat.draw(3, seed.manual_seed(0)))
+    torch.testing.assert_close(model.decode(latents), drawn, atol=1e-6, rtol=1e-5)
+    start = (model.decode(model.baseline(1)) - images[:2]).pow(2).sum()
+    with pytest.warns(UserWarning, match="`n_steps` must suffice"):
+        found = (model.decode(model.encode(images[:2])) - images[:2]).pow(2).sum()
+    assert found < start
+
+
+def test_after_a_short_training_little_of_the_random_start_is_left_in_the_averages():
+    model = stylegan()
+    with torch.no_grad():
+        model.mapping.layers[0].bias.fill_(1.0)
+        for batch in range(1, 101):
+            model.batches.fill_(batch)
+            model.after_batch()
+    assert model.averaged[0].layers[0].bias.min() > 0.999

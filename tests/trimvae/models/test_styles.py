@@ -1,7 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
-from tests.trimvae.models.cases import stylegan
+from tests.trimvae.models.cases import SHAPE, stylegan
 from trimvae.models.styles import StyledConvolution
 
 
@@ -53,3 +54,25 @@ def test_noise_is_fixed_unless_a_generator_draws_it():
     assert torch.equal(synthesis(latents), synthesis(latents))
     drawn = synthesis(latents, torch.Generator().manual_seed(0))
     assert not torch.equal(drawn, synthesis(latents))
+
+
+@pytest.mark.parametrize("style", ["modulation", "adain"])
+def test_styles_are_what_every_layer_makes_of_the_vector_it_reads(style):
+    synthesis = stylegan(style=style).synthesis
+    latents = torch.randn(2, synthesis.num_ws, 4)
+    styles = synthesis.styles(latents)
+    assert [layer.size for layer in synthesis.layers] == [part.shape[1] for part in styles]
+    assert torch.equal(synthesis.styled(styles), synthesis(latents))
+    # Colours read the vector that the next scale's first convolution reads.
+    assert [layer.reads for layer in synthesis.layers] == [0, 1, 1, 2, 3]
+    assert [layer.level for layer in synthesis.layers] == [4, 4, 8, 8, 8]
+    for part, layer in zip(styles, synthesis.layers, strict=True):
+        assert torch.equal(part, layer.affine(latents[:, layer.reads]))
+
+
+def test_a_score_depends_on_its_batch_and_features_do_not():
+    discriminator = stylegan().discriminator
+    images = torch.rand(4, *SHAPE)
+    alone = torch.cat([discriminator.blocks(image[None]) for image in images])
+    torch.testing.assert_close(discriminator.blocks(images), alone, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(discriminator(images)[:1], discriminator(images[:1]))
