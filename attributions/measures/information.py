@@ -175,7 +175,8 @@ def information_flows(
     def of(column: int) -> Tensor:
         """Answers by value: `(n_alpha, n_beta, classes)`."""
         place = places[..., column, None].expand(-1, -1, answers.shape[2])
-        return answers.gather(1, place).transpose(0, 1)
+        sorted_answers: Tensor = answers.gather(1, place).transpose(0, 1)
+        return sorted_answers
 
     control = of(latent_size)
     return [_flow(of(latent), control) for latent in range(latent_size)]
