@@ -73,7 +73,9 @@ def test_the_demo_writes_every_figure_it_promises(folder, few):
     assert call("explain", "moved", "--examples", "2").exit_code == 0  # no code of the run is
 
 
-@pytest.mark.parametrize("dataset", ["sprites", "breast-cancer"])
+@pytest.mark.parametrize(
+    "dataset", [pytest.param("sprites", marks=pytest.mark.slow), "breast-cancer"]
+)
 def test_the_demo_explains_other_data(folder, few, dataset):
     data = few(dataset)
     result = call("demo", "--dataset", dataset, "--out", "demo", "--epochs", "1", "--json")

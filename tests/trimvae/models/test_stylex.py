@@ -227,6 +227,7 @@ def sees_the_mark(images):
     return torch.stack([-30 * contrast, 30 * contrast], dim=1)
 
 
+@pytest.mark.slow
 def test_asked_for_the_decision_it_draws_the_small_mark_that_pixels_hardly_count():
     """On ten seeds 1.0 against .64 or less; pixels alone missed .41 of the variance or less."""
     images = shaded(256)
