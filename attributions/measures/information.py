@@ -113,13 +113,15 @@ def information_flow(
     samples[:, index] = alpha[:, index].repeat_interleave(n_beta, dim=0)
     answers = _answers(function, samples, max_points)
     dealt = torch.rand(n, generator=generator, device=options["device"]).argsort()
-    return _flow(answers.unflatten(0, (n_alpha, n_beta)), answers[dealt])
+    moved, control = (each.unflatten(0, (n_alpha, n_beta)) for each in (answers, answers[dealt]))
+    return _flow(moved, mutual_information(control))
 
 
 def information_flows(
     function: Function,
     latent_size: int,
     *,
+    chosen: Sequence[int] | None = None,
     n_alpha: int = 100,
     n_beta: int = 25,
     prior: Tensor | None = None,
@@ -144,6 +146,7 @@ def information_flows(
         function: Latents `(batch, latents)` to logits `(batch, classes)`, as in
             `information_flow`.
         latent_size: Number of latents.
+        chosen: Latents that are asked for; default: all.
         n_alpha: Values of each latent.
         n_beta: Samples at each value.
         prior: `(n, latents)`, rows of which every latent is drawn independently; default: the
@@ -154,7 +157,8 @@ def information_flows(
         max_points: Most points decoded at once.
 
     Returns:
-        For each latent its information, with bias, control (one for all) and interval, in nats.
+        For each of these latents its information, with bias, control (one for all) and interval,
+        in nats.
 
     Examples:
         >>> flows = information_flows(lambda z: 100 * z[:, :1], 3, n_beta=50)
@@ -178,8 +182,9 @@ def information_flows(
         sorted_answers: Tensor = answers.gather(1, place).transpose(0, 1)
         return sorted_answers
 
-    control = of(latent_size)
-    return [_flow(of(latent), control) for latent in range(latent_size)]
+    control = mutual_information(of(latent_size))
+    asked = range(latent_size) if chosen is None else chosen
+    return [_flow(of(latent), control) for latent in asked]
 
 
 def _placed(prior: Tensor | None, **options: Any) -> dict[str, Any]:
@@ -197,14 +202,13 @@ def _answers(function: Function, samples: Tensor, max_points: int) -> Tensor:
     return answers
 
 
-def _flow(moved: Tensor, dealt: Tensor) -> Flow:
-    """Of answers `(n_alpha, n_beta, classes)`, and of the same in an order that says nothing."""
-    n_alpha, n_beta, classes = moved.shape
+def _flow(moved: Tensor, control: Tensor) -> Flow:
+    """Of answers `(n_alpha, n_beta, classes)`, beside what the same say in a random order."""
+    n_beta = moved.shape[1]
     marginal = moved.mean(dim=(0, 1)).clamp_min(torch.finfo(moved.dtype).tiny)
     bias = moved.new_tensor(torch.nan)  # one inner sample says nothing of the spread
     if n_beta > 1:
         bias = (moved.var(dim=1).mean(dim=0) / (2 * n_beta * marginal)).sum()
-    control = mutual_information(dealt.reshape(n_alpha, n_beta, classes))
     return Flow(mutual_information(moved), bias, control, _interval(moved))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attributions.measures.fidelity import agreement
-from attributions.measures.information import information_flow, information_flows
+from attributions.measures.information import Flow, information_flow, information_flows
 from attributions.measures.intervals import N_RESAMPLES, bootstrap_interval, interval_of
 from attributions.measures.interventions import (
     sufficiency,
@@ -93,7 +93,10 @@ class Interventions:
         monotone = traversal_monotonicity(
             self.trim, self.latents, self.target, self.low, self.high, chosen=chosen
         )
-        flows = information_flows(**self._asked(n_alpha, n_beta)) if self.decides else []
+        flows: dict[int, Flow] = {}
+        if self.decides:
+            found = information_flows(chosen=chosen, **self._asked(n_alpha, n_beta))
+            flows = dict(zip(chosen, found, strict=True))
         rows: dict[str, dict[str, float]] = {}
         for latent, monotone_ in zip(chosen, monotone, strict=True):
             row = {

@@ -165,7 +165,7 @@ def explain(
     shown_classes = class_names_of(frozen_predictor, seen.outputs.shape[1], class_names)
     shown_latents = latent_names_of(frozen_code, seen.latents.shape[1], latent_names)
     known_labels = as_labels(labels, points)
-    starts = _starts(context, seen, baselines, background, distribution=distribution, seed=seed)
+    starts = starts_of(context, seen, baselines, background, distribution=distribution, seed=seed)
     if not explain_noise and not distribution:
         starts = with_noise_of(frozen_code, starts, seen.latents)
     trim = Trim(frozen_predictor, Decoder(frozen_code))
@@ -240,7 +240,7 @@ def _path_settings(found: Attributed, n_steps: int | None) -> dict[str, Any]:
     return {"n_steps": round(found.path_points.double().mean().item()), "quadrature": rule}
 
 
-def _starts(
+def starts_of(
     context: Context,
     seen: Seen,
     baselines: Array | NamedBaseline,

@@ -11,7 +11,7 @@ from attributions.checks import check_counts, check_mode, checked_predictor
 from attributions.codes import Code
 from attributions.methods.captum import Method, name_of, needs_gradient, takes_distribution
 from attributions.methods.paths import integrated_gradients
-from attributions.outputs import Explained, Task, decisions
+from attributions.outputs import Explained, Task
 from attributions.predictors import Function
 from attributions.randomness import undisturbed
 from trimvae.data.batches import mix
@@ -19,9 +19,9 @@ from trimvae.data.loading import Array, as_tensor
 from trimvae.data.streaming import source_of
 from trimvae.explanation.arguments import as_inputs, check_inputs, feature_names_of
 from trimvae.explanation.asking import FrozenCode, as_frozen
-from trimvae.explanation.attributing import Seen, generator_of, seen_at
-from trimvae.explanation.baselines import NamedBaseline, baselines_named
-from trimvae.explanation.explaining import explain, versions
+from trimvae.explanation.attributing import Seen, seen_at
+from trimvae.explanation.baselines import NamedBaseline
+from trimvae.explanation.explaining import explain, starts_of, versions
 from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.probing import Context
 from trimvae.explanation.recognising import check_same_run, keep_run, told, weights_of
@@ -261,18 +261,7 @@ def _shared(
         return baselines
     if not distribution:
         return baselines
-    return baselines_named(
-        baselines,
-        context.code,
-        seen.latents,
-        decisions(seen.outputs),
-        predictor=context.predictor,
-        background=None
-        if background is None
-        else as_inputs(background, context.code.original, "background"),
-        distribution=True,
-        generator=generator_of(seen.latents, seed),
-    )
+    return starts_of(context, seen, baselines, background, distribution=True, seed=seed)
 
 
 def _write(folder: Path, identity: Mapping[str, Any], number: int, shard: Explanation) -> None:

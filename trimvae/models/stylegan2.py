@@ -235,10 +235,19 @@ class StyleGAN2(GenerativeCode):
         edges = (right // 2, right - right // 2, below // 2, below - below // 2)
         return 2 * F.pad(inputs, edges) - 1
 
+    def _fakes(self, inputs: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Squares that the discriminator is to tell from real ones."""
+        return [self.synthesis(self.mixed(len(inputs), generator), generator)]
+
+    def _judged(self, squares: Sequence[Tensor]) -> Tensor:
+        """Each batch on its own, since the discriminator looks at the deviation within one."""
+        return torch.cat([self.discriminator(batch) for batch in squares])
+
     def _discriminate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
         with torch.no_grad():
-            fake = self.synthesis(self.mixed(len(inputs), generator), generator)
-        loss = nonsaturating(self.discriminator(self._real(inputs)), self.discriminator(fake))
+            fakes = self._fakes(inputs, generator)
+        fake = self._judged(fakes)
+        loss = nonsaturating(self.discriminator(self._real(inputs)), fake)
         return loss, {"discriminator": loss}
 
     def _penalise(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
@@ -247,8 +256,7 @@ class StyleGAN2(GenerativeCode):
         return self.r1_every * self.r1_weight * penalty, {"r1": penalty}
 
     def _generate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
-        images = self.synthesis(self.mixed(len(inputs), generator), generator)
-        loss = nonsaturating(None, self.discriminator(images))
+        loss = nonsaturating(None, self._judged(self._fakes(inputs, generator)))
         return loss, {"generator": loss}
 
     def _path_length(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:

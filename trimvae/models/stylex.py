@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -98,23 +98,20 @@ class StylEx(StyleGAN2):
         pixel_weight: float = 0.1,
         latent_weight: float = 0.1,
     ) -> None:
-        given: dict[str, Any] = {
-            "w_dim": w_dim,
-            "channels": channels,
-            "mapping_layers": mapping_layers,
-            "space": space,
-            "style": style,
-            "r1_weight": r1_weight,
-            "path_weight": path_weight,
-            "mixing": mixing,
-        }
-        super().__init__(image_shape, **given, inversion_steps=0)  # nothing is searched for
-        self.configuration = {
-            "image_shape": list(image_shape),
-            **given,
-            "pixel_weight": pixel_weight,
-            "latent_weight": latent_weight,
-        }
+        super().__init__(
+            image_shape,
+            w_dim=w_dim,
+            channels=channels,
+            mapping_layers=mapping_layers,
+            space=space,
+            style=style,
+            r1_weight=r1_weight,
+            path_weight=path_weight,
+            mixing=mixing,
+            inversion_steps=0,  # nothing is searched for
+        )
+        del self.configuration["inversion_steps"]
+        self.configuration |= {"pixel_weight": pixel_weight, "latent_weight": latent_weight}
         self.pixel_weight, self.latent_weight = pixel_weight, latent_weight
         whole = (image_shape[0], self.side, self.side)
         self.encoder = Encoder(whole, channels, w_dim)
@@ -144,23 +141,16 @@ class StylEx(StyleGAN2):
         vectors = self.encoder(self._real(inputs))
         return vectors, self.synthesis(vectors.unsqueeze(1).expand(-1, self.num_ws, -1))
 
-    def _discriminate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
-        with torch.no_grad():
-            drawn = self.synthesis(self.mixed(len(inputs), generator), generator)
-            _, again = self._redrawn(inputs)
-        fake = torch.cat([self.discriminator(drawn), self.discriminator(again)])
-        loss = nonsaturating(self.discriminator(self._real(inputs)), fake)
-        return loss, {"discriminator": loss}
+    def _fakes(self, inputs: Tensor, generator: torch.Generator) -> list[Tensor]:
+        return [*super()._fakes(inputs, generator), self._redrawn(inputs)[1]]
 
     def _generate(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
-        drawn = self.synthesis(self.mixed(len(inputs), generator), generator)
+        drawn = super()._fakes(inputs, generator)
         vectors, again = self._redrawn(inputs)
         with torch.no_grad():
             mean = vectors.mean(dim=0).to(self.encoded_average)
             self.encoded_average.lerp_(mean, self._rate_of_averages)
-        game = nonsaturating(
-            None, torch.cat([self.discriminator(drawn), self.discriminator(again)])
-        )
+        game = nonsaturating(None, self._judged([*drawn, again]))
         images = self._cut(again)
         pixels = (images - inputs).abs().flatten(1).sum(dim=1).mean()
         latents = (self.encoder(self._real(images)) - vectors).abs().sum(dim=1).mean()

@@ -170,3 +170,14 @@ def test_flows_draw_from_the_rows_of_a_prior():
     points = torch.cat(seen)
     assert points.dtype == torch.float64
     assert set(points[:, 1].tolist()) == {10.0, 20.0, 30.0}
+
+
+def test_flows_of_some_latents_are_those_of_all():
+    def flows(**options):
+        generator = torch.Generator().manual_seed(0)
+        return information_flows(
+            soft_decision, 3, n_alpha=20, n_beta=4, generator=generator, **options
+        )
+
+    whole = flows()
+    assert flows(chosen=[2, 0]) == [whole[2], whole[0]]
