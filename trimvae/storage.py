@@ -184,18 +184,15 @@ def write_tensors(
     Raises:
         OSError: The disk is full, or fails.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     metadata = {"format": kind, **{name: json.dumps(text) for name, text in texts.items()}}
     # Copies: the format refuses tensors that share memory, as latents of an identity code do.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata[_CHECKSUM] = checksum(whole, metadata)
     with replacing(path) as temporary:
-        try:
-            save_file(whole, temporary, metadata)
-        except SafetensorError as error:
-            raise full(path, error) from error
+        # Not `save_file`, which writes to a file of its own name that a killed process leaves.
+        temporary.write_bytes(save(whole, metadata))
 
 
 def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[str, Any]]":

@@ -230,22 +230,33 @@ def test_a_truncated_or_missing_file_is_refused(tmp_path):
         read_tensors(tmp_path / "nothing", "VAE")
 
 
-def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path, monkeypatch):
-    from safetensors import SafetensorError
-    from safetensors import torch as safetensors
-
+def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path):
+    resource = pytest.importorskip("resource")
     path = tmp_path / "file"
     write_tensors(path, {"a": torch.zeros(1)}, "test", {})
     before = path.read_bytes()
-
-    def fail(*_):
-        raise SafetensorError("No space left on device")
-
-    monkeypatch.setattr(safetensors, "save_file", fail)
-    with pytest.raises(OSError, match="`path` must be where .*No space left.*Make room"):
-        write_tensors(path, {"a": torch.ones(1)}, "test", {})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match="`path` must be where .*File too large.*Make room"):
+            write_tensors(path, {"a": torch.ones(4096)}, "test", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_are_written_to_the_very_file_that_replaces(tmp_path, monkeypatch):
+    made, create = [], storage._create
+
+    def watched(temporary, path):
+        granted = create(temporary, path)
+        made.append(temporary.stat().st_ino)
+        return granted
+
+    monkeypatch.setattr(storage, "_create", watched)
+    write_tensors(tmp_path / "file", {"a": torch.zeros(1)}, "test", {})
+    assert [(tmp_path / "file").stat().st_ino] == made  # not to one that a kill would leave
 
 
 def test_every_precision_comes_back_as_it_was(tmp_path):
