@@ -6,7 +6,13 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from attributions.outputs import Contrast, Explained, Task, are_probabilities
+from attributions.outputs import (
+    Contrast,
+    Explained,
+    Task,
+    are_label_probabilities,
+    are_probabilities,
+)
 from attributions.predictors import Function, Predictor
 from attributions.randomness import undisturbed
 
@@ -19,6 +25,7 @@ def checked_predictor(
     explained: Explained = "output",
     task: Task | None = None,
     gradient: bool = True,
+    labels: bool = False,
     apart: bool = False,
     stacklevel: int = 2,
 ) -> Predictor:
@@ -37,6 +44,7 @@ def checked_predictor(
             mean logit of the example; or a `Contrast` of two classes.
         task: default: `"regression"` for a single output and `"classification"` for several.
         gradient: Whether a gradient is needed.
+        labels: Whether a predictor of several labels can be asked as a whole.
         apart: Whether its weights are copied, so that it stays what it is now while another thread
             trains it; default: it shares and follows them.
         stacklevel: Of the warning about probabilities, as in `warnings.warn`; 1 names the caller
@@ -49,19 +57,22 @@ def checked_predictor(
         TypeError: The predictor cannot be called, or its outputs are not a floating-point tensor.
         ValueError: Device or dtype differ from those of the inputs; the outputs have another
             batch size, are not finite, or change from call to call in eval mode; `task` is
-            unknown; or options contradict a `Predictor`.
+            unknown, or `"multilabel"` where one decision is asked for; or options contradict a
+            `Predictor`.
         RuntimeError: A gradient is needed and does not arrive at the inputs, or gradients are
             switched off by `torch.inference_mode`.
 
     Warns:
-        UserWarning: The predictor has a gradient and ends in a softmax.
+        UserWarning: The predictor has a gradient and ends in a softmax, or of labels in a sigmoid.
     """
     check_mode("predictor")
     if isinstance(predictor, Predictor):
         _check_options(predictor, preprocess, explained, task)
+        _check_decides(predictor.task, explained=predictor.explained, labels=labels)
         if gradient:
             _check_no_black_box(predictor)
         return predictor.as_now() if apart else predictor
+    _check_decides(task, explained=explained, labels=labels)
     _check_placement(predictor, inputs)
     made = Predictor(
         predictor,
@@ -89,17 +100,37 @@ def checked_predictor(
         with torch.enable_grad():
             _check_gradient(outputs, point)
     made.task = task or ("classification" if outputs.shape[1] > 1 else "regression")
-    made.probabilities = are_probabilities(outputs.detach())
+    of_labels = task == "multilabel"
+    kind, told = (
+        ("sigmoid", are_label_probabilities) if of_labels else ("softmax", are_probabilities)
+    )
+    made.probabilities = told(outputs.detach())
     made.select(outputs.detach())  # refuses a contrast of classes that do not exist
     if made.probabilities and not made.is_black_box:
         warnings.warn(
-            "`predictor` ends in a softmax: its outputs are probabilities. Their logarithms are "
+            f"`predictor` ends in a {kind}: its outputs are probabilities. Their logarithms are "
             "explained instead, since attributions of saturated probabilities vanish. "
             "Return the logits to silence this.",
             UserWarning,
             stacklevel=stacklevel + 1,
         )
     return made
+
+
+def _check_decides(task: Task | None, *, explained: Explained, labels: bool) -> None:
+    """Raise a ValueError where labels are decided one by one, and one decision is asked for."""
+    if task != "multilabel":
+        return
+    if not labels:
+        raise ValueError(
+            "`task` must be 'classification' or 'regression' here. Got 'multilabel', whose labels "
+            "are decided one by one. Use explain_labels, or Predictor(...).of_label(number)."
+        )
+    if isinstance(explained, Contrast):
+        raise ValueError(
+            f"`explained` must not be a Contrast of labels. Got {explained}, and labels do not "
+            "exclude each other. Leave it out."
+        )
 
 
 def _check_no_black_box(predictor: Predictor) -> None:

@@ -85,7 +85,8 @@ def explanatory_axes(
         n_steps: Path points of the attributions by which axes are ordered.
         preprocess: Between decoder and predictor.
         explained: `"centred_logit"`, `"output"` or a `Contrast`.
-        task: default: `"regression"` for a single output and `"classification"` for several.
+        task: default: `"regression"` for a single output and `"classification"` for several. Of
+            `"multilabel"`, an example's strongest label counts as its class.
         generator: Of the search; default: a seed of 0.
 
     Returns:
@@ -115,7 +116,7 @@ def explanatory_axes(
     code = _unturned(code)
     asked: Any = frozen(code)
     predictor = checked_predictor(
-        predictor, inputs[:8], preprocess=preprocess, explained=explained, task=task
+        predictor, inputs[:8], preprocess=preprocess, explained=explained, task=task, labels=True
     )
     seen = _seen(asked, predictor, inputs)
     fitted = len(inputs) - round(held_out * len(inputs))
@@ -162,7 +163,7 @@ def _seen(code: Code, predictor: Predictor, inputs: Tensor) -> _Seen:
         parts = [encode(code, batch) for batch in inputs.split(BATCH)]
     logits = predictor.in_batches(inputs, BATCH)
     outputs = predictor.select(logits)
-    classes = predictor.task == "classification" and outputs.shape[1] > 1
+    classes = predictor.task != "regression" and outputs.shape[1] > 1
     predicted = decisions(logits) if classes else torch.zeros_like(logits[:, 0], dtype=torch.long)
     latents, deviations = (torch.cat(each) for each in zip(*parts, strict=True))
     return _Seen(latents, deviations, outputs, predicted)

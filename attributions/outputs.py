@@ -18,8 +18,12 @@ class Contrast(NamedTuple):
 Explained: TypeAlias = Literal["output", "centred_logit"] | Contrast
 """The predictor's own output; the logit minus the mean logit of the example; or a `Contrast`."""
 
-Task: TypeAlias = Literal["classification", "regression"]
-"""Whether outputs are logits of classes or quantities."""
+Task: TypeAlias = Literal["classification", "multilabel", "regression"]
+"""Whether outputs are logits of classes, of which one holds; logits of labels, of which any may
+hold; or quantities."""
+
+EXPLAINED_AT_ONCE: tuple[Task, ...] = ("classification", "regression")
+"""Tasks of one explanation; labels have one each."""
 
 
 def check_explained(explained: Explained) -> None:
@@ -34,13 +38,10 @@ def check_explained(explained: Explained) -> None:
 def check_task(task: Task) -> None:
     """Raise a ValueError unless `task` is a known one."""
     if task not in get_args(Task):
-        remedy = "Leave it out where there are several classes."
-        if "label" in str(task):  # multilabel
-            remedy = (
-                "Explain one label at a time: a predictor that returns outputs[:, label], with "
-                "task='classification'."
-            )
-        raise ValueError(f"`task` must be 'classification' or 'regression'. Got {task!r}. {remedy}")
+        raise ValueError(
+            f"`task` must be 'classification', 'multilabel' or 'regression'. Got {task!r}. "
+            "Leave it out where there are several classes, of which one holds."
+        )
 
 
 def select(outputs: Tensor, explained: Explained) -> Tensor:
@@ -108,11 +109,17 @@ def as_outputs(returned: Any) -> Tensor:
     return returned.unsqueeze(1) if returned.ndim == 1 else returned
 
 
-def as_logits(outputs: Tensor, are_probabilities: bool) -> Tensor:
-    """Logits of outputs `(batch, classes)`: of probabilities their logarithms, never infinite."""
+def as_logits(outputs: Tensor, are_probabilities: bool, *, of_labels: bool = False) -> Tensor:
+    """Logits of outputs `(batch, classes)`, never infinite.
+
+    Of probabilities of classes their logarithms, of those of labels the logarithms of their odds.
+    """
     if not are_probabilities:
         return outputs
-    return outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log()
+    limits = torch.finfo(outputs.dtype)
+    if of_labels:
+        return outputs.logit(eps=limits.eps)
+    return outputs.clamp_min(limits.tiny).log()
 
 
 def are_probabilities(outputs: Tensor) -> bool:
@@ -127,6 +134,22 @@ def are_probabilities(outputs: Tensor) -> bool:
         return False
     row_sums = outputs.sum(dim=1)
     return bool((outputs >= 0).all() and torch.allclose(row_sums, row_sums.new_ones(()), atol=1e-3))
+
+
+def are_label_probabilities(outputs: Tensor) -> bool:
+    """Whether all of `(batch, labels)` are probabilities of labels (a sigmoid's output).
+
+    Examples:
+        >>> logits = torch.tensor([[-1.0, 2.0]])
+        >>> are_label_probabilities(logits.sigmoid()) and not are_label_probabilities(logits)
+        True
+    """
+    return bool(((outputs >= 0) & (outputs <= 1)).all())
+
+
+def by_decision(outputs: Tensor, task: Task) -> Tensor:
+    """Outputs with a row for each decision: `(batch * labels, 1)` of labels, else as they are."""
+    return outputs.reshape(-1, 1) if task == "multilabel" else outputs
 
 
 def decisions(outputs: Tensor) -> Tensor:

@@ -40,9 +40,12 @@ class Predictor(nn.Module):
             pipeline of scikit-learn.
         preprocess: Applied to the inputs first: a resize, three channels, mean and deviation.
         explained: `"output"`, the predictor's own output; `"centred_logit"`, the logit minus the
-            mean logit of the example; or a `Contrast` of two classes.
-        probabilities: Whether the predictor ends in a softmax. Then its logarithms are taken.
-        task: `"classification"` or `"regression"`.
+            mean logit of the example (labels, which do not compete, are never centred); or a
+            `Contrast` of two classes.
+        probabilities: Whether the predictor ends in a softmax, or for labels in a sigmoid. Then
+            the logarithms are taken, or those of the odds.
+        task: `"classification"`, `"multilabel"` or `"regression"`.
+        label: Which output alone is looked at, as the logit of yes or no; default: all are.
         apart: Whether the weights of modules are copied, so that they stay what they are now;
             default: they are shared, and follow an optimiser.
 
@@ -65,6 +68,7 @@ class Predictor(nn.Module):
         explained: Explained = "output",
         probabilities: bool = False,
         task: Task = "classification",
+        label: int | None = None,
         apart: bool = False,
     ) -> None:
         super().__init__()
@@ -79,9 +83,11 @@ class Predictor(nn.Module):
         self.function = _registered(frozen(function, apart=apart))
         self.preprocess = _registered(frozen(preprocess, apart=apart))
         self.apart = apart
-        self.explained = explained
+        centred = explained == "centred_logit" and task == "multilabel"
+        self.explained: Explained = "output" if centred else explained
         self.probabilities = probabilities
         self.task = task
+        self.label = label
         super().train(False)
 
     def train(self, mode: bool = True) -> "Predictor":
@@ -100,9 +106,12 @@ class Predictor(nn.Module):
                 inputs = self.preprocess(inputs)
         outputs = as_outputs(self._asked(inputs))
         outputs = outputs.to(torch.promote_types(outputs.dtype, precision))
+        if self.label is not None:
+            outputs = outputs[:, self.label].unsqueeze(1)
         if self.probabilities and self.is_black_box:
             outputs = outputs.clamp_min(LEAST_PROBABILITY)
-        return as_logits(outputs, self.probabilities)
+        of_labels = self.label is not None or self.task == "multilabel"
+        return as_logits(outputs, self.probabilities, of_labels=of_labels)
 
     def _asked(self, inputs: Tensor) -> Any:
         if self.is_black_box:  # which says itself what is its function's
@@ -132,7 +141,28 @@ class Predictor(nn.Module):
             explained=self.explained,
             probabilities=self.probabilities,
             task=self.task,
+            label=self.label,
             apart=apart,
+        )
+
+    def of_label(self, label: int) -> "Predictor":
+        """Return the same predictor as one that decides on a label alone, yes or no.
+
+        Args:
+            label: The number of its output.
+
+        Examples:
+            >>> network, inputs = nn.Linear(4, 3), torch.randn(5, 4)
+            >>> alone = Predictor(network, task="multilabel").of_label(2)
+            >>> torch.equal(alone(inputs), network(inputs)[:, 2:])
+            True
+        """
+        return Predictor(
+            self.original[0],
+            preprocess=self.original[1],
+            probabilities=self.probabilities,
+            label=label,
+            apart=self.apart,
         )
 
     def as_now(self) -> "Predictor":

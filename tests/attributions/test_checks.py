@@ -242,5 +242,5 @@ def test_what_cannot_be_called_and_tasks_that_are_none_are_refused():
         checked_predictor(5, torch.randn(2, 6))
     with pytest.raises(TypeError, match="`preprocess` must be a module or a function. Got str"):
         checked_predictor(nn.Linear(6, 4), torch.randn(2, 6), preprocess="resize")
-    with pytest.raises(ValueError, match="`task` must be 'classification' or 'regression'"):
+    with pytest.raises(ValueError, match="`task` must be 'classification', 'multilabel' or"):
         checked_predictor(nn.Linear(6, 4), torch.randn(2, 6), task="ranking")

@@ -114,6 +114,15 @@ def test_a_contrast_of_a_class_with_itself_is_refused(pair):
         select(torch.randn(2, 3), Contrast(*pair))
 
 
-def test_several_labels_at_once_are_refused_with_the_way_to_explain_one():
-    with pytest.raises(ValueError, match="Got 'multilabel'. Explain one label at a time"):
-        check_task("multilabel")
+def test_a_task_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="`task` must be 'classification', 'multilabel' or"):
+        check_task("ranking")
+
+
+def test_probabilities_of_labels_become_logarithms_of_their_odds_which_are_finite():
+    logits = torch.tensor([[-3.0, 0.0, 4.0]])
+    torch.testing.assert_close(as_logits(logits.sigmoid(), True, of_labels=True), logits)
+    certain = as_logits(torch.tensor([[0.0, 1.0]]), True, of_labels=True)
+    assert certain.isfinite().all()
+    assert certain[0, 0] < -10
+    assert certain[0, 1] > 10

@@ -139,3 +139,19 @@ def test_threads_that_call_one_predictor_in_train_mode_all_get_its_eval_outputs(
         thread.join()
     assert wrong == []
     assert_same_snapshot(before, snapshot(network))
+
+
+def test_a_label_alone_is_its_output_and_goes_with_all_that_is_made_like_it():
+    network, inputs = nn.Linear(6, 3), torch.randn(4, 6)
+    whole = Predictor(network, preprocess=torch.tanh, task="multilabel")
+    alone = whole.of_label(2)
+    expected = network(inputs.tanh())[:, 2:]
+    for one in (alone, alone.as_now(), alone.like(network)):
+        torch.testing.assert_close(one(inputs), expected)
+        assert one.task == "classification"
+
+
+def test_logits_of_labels_are_not_centred():
+    whole = Predictor(nn.Linear(6, 3), task="multilabel", explained="centred_logit")
+    logits = torch.randn(2, 3)
+    assert torch.equal(whole.select(logits), logits)

@@ -1,13 +1,13 @@
 """What `trimvae train` trains, checked as far as it can be without training."""
 
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import nn
 
 from attributions.black_boxes import as_function, is_black_box
-from attributions.outputs import Task
+from attributions.outputs import EXPLAINED_AT_ONCE
 from attributions.penalties import Penalty
 from trimvae.cli.codes import SPARSITY, code_named, new_code, penalties_named
 from trimvae.cli.functions import absolute, load
@@ -16,7 +16,7 @@ from trimvae.cli.settings import Settings
 from trimvae.cli.starting import Start
 from trimvae.cli.trusting import weights_of
 from trimvae.data import Split
-from trimvae.explanation.explaining import versions
+from trimvae.explanation.recording import versions
 from trimvae.models import VAE
 from trimvae.objectives import Objective, Perceptual, objective_named
 
@@ -61,11 +61,13 @@ def _is_vae(model: str) -> bool:
 
 
 def check_task(task: str | None) -> None:
-    """Raise a ValueError unless there is such a task."""
-    if task not in (None, *get_args(Task)):
+    """Raise a ValueError unless a run can have such a task."""
+    if task not in (None, *EXPLAINED_AT_ONCE):
+        remedy = "Leave it out unless a single output is the logit of two classes."
+        if task == "multilabel":
+            remedy = "Use Python: fit(..., task='multilabel') and explain_labels."
         raise ValueError(
-            f"`--task` must be one of {', '.join(get_args(Task))}. Got {task!r}. Leave it out "
-            "unless a single output is the logit of two classes."
+            f"`--task` must be one of {', '.join(EXPLAINED_AT_ONCE)}. Got {task!r}. {remedy}"
         )
 
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from attributions.outputs import Task
+from attributions.outputs import EXPLAINED_AT_ONCE
 from trimvae.storage import read_tensors
 from trimvae.tables.schema import is_description
 
@@ -19,7 +19,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "latents": ("batch", "latents"),
     "deviations": ("batch", "latents"),
     "baselines": ("rows", "latents"),
-    "attributions": ("batch", "explained", "latents"),
+    "attributions": ("batch", "classes", "latents"),
     "outputs": ("batch", "outputs"),
     "reencoded_outputs": ("batch", "outputs"),
     "baseline_outputs": ("predicted", "outputs"),
@@ -28,7 +28,9 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "latent_share": ("batch",),
 }
 _OPTIONAL: dict[str, tuple[str, ...]] = {
-    "total_variation": ("batch", "explained", "latents"),
+    "total_variation": ("batch", "classes", "latents"),
+    "predicted_attributions": ("batch", "latents"),
+    "predicted_variation": ("batch", "latents"),
     "path_points": ("batch",),
     "labels": ("batch",),
 }
@@ -158,9 +160,11 @@ def _wrong_texts(tensors: Mapping[str, Tensor], texts: Mapping[str, Any]) -> str
         return "without settings"
     if missing := [name for name in _SETTINGS if name not in settings]:
         return f"without the setting {missing[0]}"
-    if settings.get("task") not in get_args(Task):
+    if settings.get("task") not in EXPLAINED_AT_ONCE:
         return f"with the task {settings.get('task')!r}"
     outputs, latents = tensors["outputs"].shape[1], tensors["latents"].shape[1]
+    if not _are_chosen(settings.get("classes"), tensors):
+        return "whose attributions are not those of its classes"
     classes = 2 if outputs == 1 and settings["task"] == "classification" else outputs
     for names, count in (("class_names", classes), ("latent_names", latents)):
         if not _are_texts(texts.get(names), count):
@@ -174,6 +178,19 @@ def _wrong_texts(tensors: Mapping[str, Tensor], texts: Mapping[str, Any]) -> str
 def _are_texts(found: Any, count: int) -> bool:
     are_texts = isinstance(found, list) and all(isinstance(each, str) for each in found)
     return are_texts and len(found) == count
+
+
+def _are_chosen(chosen: Any, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether attributions have the columns of the chosen classes, and the predicted one's apart."""
+    columns, explained = (tensors[name].shape[1] for name in ("attributions", "explained_at"))
+    apart = "predicted_attributions" in tensors
+    if chosen is None or chosen == "predicted":
+        return not apart and columns == (explained if chosen is None else 1)
+    numbers = isinstance(chosen, list) and all(type(number) is int for number in chosen)
+    if not numbers or not all(0 <= number < explained for number in chosen):
+        return False
+    varied = "predicted_variation" in tensors or "total_variation" not in tensors
+    return apart and varied and columns == len(chosen)
 
 
 def _are_blocks(found: Any, latents: int) -> bool:

@@ -92,6 +92,7 @@ def _behind(
             explained=predictor.explained,
             probabilities=predictor.probabilities,
             task=predictor.task,
+            label=predictor.label,
         )
     behind = _Behind(outer, predictor, preprocess)
     if not is_black_box(predictor):

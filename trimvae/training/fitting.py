@@ -110,8 +110,8 @@ def fit(
         preprocess: Between inputs and predictor: a resize, three channels, mean and deviation.
         explained: What of the predictor's output the penalties see: `"output"`, the
             `"centred_logit"` (the logit minus the mean logit), or a `Contrast` of two classes.
-        task: default: `"regression"` for a single output and `"classification"` for several. Say
-            `"classification"` for a single binary logit.
+        task: default: `"regression"` for a single output, `"classification"` for several. Say
+            `"classification"` for a binary logit, `"multilabel"` for labels of which any may hold.
         penalty_examples: Examples of a batch that penalties see; default: a quarter, at least 8.
         penalty_n_steps: Random points on each example's path.
         penalty_every: Penalties join every so many steps, with as many times the weight; default:
@@ -243,7 +243,7 @@ def _checked(
     if in_its_place is not None:
         return in_its_place
     inputs = inputs.to(next(code.parameters()).device)
-    found = checked_predictor(predictor, inputs, stacklevel=3, **options)
+    found = checked_predictor(predictor, inputs, stacklevel=3, labels=True, **options)
     check_apart(found, code)  # its preprocess as well
     return found
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from attributions.black_boxes import as_function, is_black_box
 from attributions.checks import check_counts, checked_predictor
 from attributions.measures.fidelity import agreement
-from attributions.outputs import Explained, Task, both_classes
+from attributions.outputs import Explained, Task, both_classes, by_decision
 from attributions.predictors import Function, Predictor
 from attributions.randomness import undisturbed
 from trimvae.data.loading import Data, as_data, inputs_of, loader
@@ -100,9 +100,8 @@ def imitation(
     """
     check_counts(max_epochs=max_epochs, batch_size=batch_size)
     inputs = _inputs(as_data(data))
-    asked = checked_predictor(
-        predictor, inputs[:8], preprocess=preprocess, task=task, gradient=False, stacklevel=3
-    )
+    options: dict[str, Any] = {"gradient": False, "labels": True, "stacklevel": 3}
+    asked = checked_predictor(predictor, inputs[:8], preprocess=preprocess, task=task, **options)
     held_out = max(1, round(_HELD_OUT * len(inputs)))
     with undisturbed(seed, inputs.device), torch.enable_grad():
         shown = inputs[torch.randperm(len(inputs), device=inputs.device)]
@@ -237,7 +236,8 @@ def _train(
             if asked.task == "regression":
                 loss = F.mse_loss(outputs / scale, wanted / scale)
             else:
-                left, right = (both_classes(side) for side in (outputs, wanted))
+                sides = (by_decision(side, asked.task) for side in (outputs, wanted))
+                left, right = (both_classes(side) for side in sides)
                 loss = F.kl_div(
                     left.log_softmax(dim=1), right.softmax(dim=1), reduction="batchmean"
                 )
@@ -250,5 +250,5 @@ def _train(
 def _agreement(network: nn.Module, inputs: Tensor, asked: Predictor) -> float:
     with torch.no_grad():
         ours = network(inputs)
-    theirs = asked.in_batches(inputs)
-    return float(agreement(theirs, ours, regression=asked.task == "regression"))
+    sides = (by_decision(side, asked.task) for side in (asked.in_batches(inputs), ours))
+    return float(agreement(*sides, regression=asked.task == "regression"))

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from attributions.checks import check_counts
 from attributions.measures.fidelity import agreement, prediction_kl
 from attributions.methods.gradients import stratified
-from attributions.outputs import Contrast
+from attributions.outputs import Contrast, by_decision
 from attributions.penalties.protocol import Penalty, Step, check_penalties, weighted_sum
 from attributions.predictors import Predictor
 from attributions.replicas import frozen
@@ -120,7 +120,8 @@ class ThroughClassifier:
     def prediction(self, outputs: Tensor, reconstructions: Tensor) -> Tensor:
         """Prediction loss, unweighted: the reconstruction must receive the input's own output.
 
-        The KL of the two distributions for a classifier, squared error for a regression.
+        The KL of the two distributions for a classifier, summed over labels where there are
+        several; squared error for a regression.
         """
         return self._distance(outputs, self.trim.predictor(reconstructions))
 
@@ -136,17 +137,23 @@ class ThroughClassifier:
         outputs, reencoded = self.outputs(inputs), self.outputs(reconstructions)
         return {
             "prediction": self._distance(outputs, reencoded),
-            "agreement": agreement(outputs, reencoded, regression=self._of_quantities),
+            "agreement": agreement(
+                *self._by_decision(outputs, reencoded), regression=self._of_quantities
+            ),
         }
 
     @property
     def _of_quantities(self) -> bool:
         return self.trim.predictor.task == "regression"
 
+    def _by_decision(self, *outputs: Tensor) -> list[Tensor]:
+        return [by_decision(each, self.trim.predictor.task) for each in outputs]
+
     def _distance(self, outputs: Tensor, reencoded: Tensor) -> Tensor:
         if self._of_quantities:
             return F.mse_loss(reencoded, outputs)
-        return prediction_kl(outputs, reencoded)
+        decided, again = self._by_decision(outputs, reencoded)
+        return prediction_kl(decided, again) * (len(decided) / len(outputs))
 
     def examples(self, batch: int, processes: int = 1) -> int:
         """How many examples of this process' batch the penalties see."""
