@@ -53,10 +53,19 @@ from benchmarks.sizes import new_parser, results_folder, sized
 from benchmarks.tables import interval, write
 from trimvae import VAE, Explanation, explain, fit
 from trimvae.metrics import mig
+from trimvae.models import ALAE, InfoGAN
 from trimvae.storage import replacing
 
 # A step of FactorVAE reads two batches.
 EPOCHS = {"beta-TCVAE (6, gamma 4)": sized(13, 1), "FactorVAE (10)": sized(20, 1)}
+# Played without the classifier. InfoGAN's codes are read by its own recogniser, without noise.
+GAMES: dict[str, Callable[[], Any]] = {
+    "InfoGAN": lambda: InfoGAN(
+        (1, 32, 32), n_categories=3, n_continuous=5, noise_size=16, inversion_steps=0
+    ),
+    "ALAE": lambda: ALAE((1, 32, 32), LATENTS),
+}
+GAME_EPOCHS = sized(6, 1)
 # Classifiers see other sprites than codes do: their seeds begin here.
 FIRST_CLASSIFIER = 100
 N_EXPLAINED, N_STEPS = sized((300, 16), (32, 4))
@@ -91,27 +100,23 @@ class Bench:
         kept = self.out / f"{key('classifier', rule, classifier)}.safetensors"
         return plant(CLASS_RULES[rule], FIRST_CLASSIFIER + classifier, kept)
 
-    def code(self, name: str, seed: int) -> VAE:
+    def code(self, name: str, seed: int) -> Any:
         """A code that was kept, or a new one, which is."""
         kept = self.out / f"{key('code', name, seed)}.safetensors"
-        if kept.exists():
-            return VAE.load(kept)
         torch.manual_seed(seed)
-        vae = VAE.convolutional((1, 32, 32), LATENTS, channels=16, hidden=128)
-        fit(
-            vae,
-            None,
-            training_data(seed)[1],
-            objective=objective(name),
-            prediction_weight=0.0,
-            max_epochs=EPOCHS[name],
-            batch_size=BATCH,
-            learning_rate=2e-3,
-            seed=seed,
-            progress=False,
-        )
-        vae.save(kept)
-        return vae
+        if name in GAMES:
+            code = GAMES[name]()
+            options: dict[str, Any] = {"max_epochs": GAME_EPOCHS}
+        else:
+            code = VAE.convolutional((1, 32, 32), LATENTS, channels=16, hidden=128)
+            options = {"objective": objective(name), "max_epochs": EPOCHS[name]}
+            options |= {"learning_rate": 2e-3}
+        if kept.exists():
+            return type(code).load(kept)
+        options |= {"batch_size": BATCH, "prediction_weight": 0.0, "seed": seed}
+        fit(code, None, training_data(seed)[1], progress=False, **options)
+        code.save(kept)
+        return code
 
     def of_classifier(self, rule: str, classifier: int) -> dict[str, float]:
         """What a classifier has learned of its rule."""
@@ -242,6 +247,9 @@ def tabulate(bench: Bench, arguments: argparse.Namespace) -> None:
             f"`python -m benchmarks.planted_rules.classes --seeds {seeds}`"
         )
         stem = f"planted_classes_{rule.replace(' ', '_')}"
+        if set(arguments.objectives) <= set(GAMES):
+            stem += "_games"
+            note = note.replace("classes --seeds", "classes --objectives InfoGAN ALAE --seeds")
         write(stem, note, rows, "code; axes")
         if changes:
             write(f"{stem}_paired", f"Less the same code as trained. {note}", changes, "code; axes")
@@ -251,7 +259,7 @@ def main() -> None:
     parser = new_parser(__doc__, seeds=list(range(5)))
     parser.add_argument("--out", type=Path, default=results_folder("planted_classes"))
     parser.add_argument("--rules", nargs="+", default=list(CLASS_RULES), choices=list(CLASS_RULES))
-    parser.add_argument("--objectives", nargs="+", default=list(EPOCHS), choices=list(EPOCHS))
+    parser.add_argument("--objectives", nargs="+", default=list(EPOCHS), choices=[*EPOCHS, *GAMES])
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--classifiers", type=int, default=sized(2, 1), help="of each rule")
     parser.add_argument("--table", action="store_true", help="only write the tables")
