@@ -23,7 +23,8 @@ from torch.utils.data import TensorDataset
 from attributions import GroupSparsity
 from attributions.transforms import IndependentComponents
 from benchmarks.planted_rules.rules import RULES, Planted, plant
-from benchmarks.planted_rules.run import FIGURES, figures, key
+from benchmarks.planted_rules.run import figures
+from benchmarks.planted_rules.settings import FIGURES, key
 from benchmarks.sizes import new_parser, results_folder, sized
 from benchmarks.tables import spread, write
 from trimvae import VAE, fit

@@ -47,8 +47,9 @@ from benchmarks.planted_rules.class_rules import (
     used,
 )
 from benchmarks.planted_rules.rules import COLUMNS, DATA, FACTORS, Planted
-from benchmarks.planted_rules.run import BATCH, LATENTS, key, objective
+from benchmarks.planted_rules.run import objective
 from benchmarks.planted_rules.scores import correlations, strongest_is_factors
+from benchmarks.planted_rules.settings import BATCH, LATENTS, key
 from benchmarks.sizes import new_parser, results_folder, sized
 from benchmarks.tables import interval, write
 from trimvae import VAE, Explanation, explain, fit

@@ -6,7 +6,8 @@ import pytest
 from benchmarks.planted_rules import run
 from benchmarks.planted_rules.arms import ARMS
 from benchmarks.planted_rules.rules import RULES
-from benchmarks.planted_rules.run import FIGURES, OBJECTIVES, compared, result_path
+from benchmarks.planted_rules.settings import FIGURES, OBJECTIVES, result_path
+from benchmarks.planted_rules.tabulating import compared
 
 
 @pytest.fixture
