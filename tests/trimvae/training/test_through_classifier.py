@@ -9,7 +9,7 @@ from attributions.measures.fidelity import agreement, prediction_kl
 from attributions.predictors import Predictor
 from tests.trimvae.models.cases import infogan
 from tests.trimvae.training.cases import small_vae
-from trimvae import VAE
+from trimvae import VAE, explain, fit
 from trimvae.training.through_classifier import ThroughClassifier, statistics_fixed
 
 
@@ -26,11 +26,19 @@ def step_of(one: ThroughClassifier, inputs, latents, outputs, **options):
     )
 
 
-def test_the_prediction_loss_is_a_kl_for_classes_and_a_square_for_quantities(table, predictor):
+def test_the_prediction_loss_is_a_kl_for_classes_or_each_label_and_a_square_for_quantities(
+    table, predictor
+):
     vae, decoded = small_vae(), torch.randn(96, 6)
     outputs, reencoded = predictor(table), predictor(decoded)
     found = through(vae, predictor).prediction(outputs, decoded)
     torch.testing.assert_close(found, prediction_kl(outputs, reencoded))
+    each = [
+        prediction_kl(outputs[:, [label]], reencoded[:, [label]])
+        for label in range(outputs.shape[1])
+    ]
+    labels = through(vae, Predictor(predictor, task="multilabel"))
+    torch.testing.assert_close(labels.prediction(outputs, decoded), torch.stack(each).sum())
     regression = through(vae, Predictor(predictor, task="regression"))
     expected = (reencoded - outputs).pow(2).mean()
     torch.testing.assert_close(regression.prediction(outputs, decoded), expected)
@@ -185,3 +193,62 @@ def test_a_missing_predictor_is_named():
         ThroughClassifier(
             small_vae(), Predictor(nn.Linear(6, 3)), prediction_weight=1.0, penalties=["sparsity"]
         )
+
+
+def small_vision_transformer():
+    from torchvision.models import VisionTransformer
+
+    return VisionTransformer(
+        image_size=32, patch_size=16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32,
+        num_classes=3,
+    )  # fmt: skip
+
+
+def small_of_timm(name, **options):
+    timm = pytest.importorskip("timm")
+    return timm.create_model(name, pretrained=False, num_classes=3, **options)
+
+
+def small_of_hugging_face(implementation):
+    transformers = pytest.importorskip("transformers")
+    made = transformers.ViTConfig(
+        image_size=32, patch_size=16, num_hidden_layers=2, num_attention_heads=2, hidden_size=16,
+        intermediate_size=32, num_labels=3,
+    )  # fmt: skip
+    made._attn_implementation = implementation
+    return transformers.ViTForImageClassification(made)
+
+
+OTHERS = {
+    "torchvision's vision transformer": small_vision_transformer,
+    "timm's vision transformer": lambda: small_of_timm(
+        "vit_tiny_patch16_224", img_size=32, patch_size=16, depth=2, embed_dim=24, num_heads=2
+    ),
+    "timm's ConvNeXt": lambda: small_of_timm("convnext_atto", depths=(1, 1, 1, 1), dims=(8,) * 4),
+    "Hugging Face, sdpa": lambda: small_of_hugging_face("sdpa"),
+    "Hugging Face, eager": lambda: small_of_hugging_face("eager"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_penalty_trains_through_networks_of_other_libraries(name):
+    torch.manual_seed(0)
+    network = OTHERS[name]().eval()
+    last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
+    nn.init.normal_(last.weight)  # some begin with zeros, and answer nothing
+    images = torch.rand(16, 3, 32, 32)
+    vae = VAE.residual((3, 32, 32), 3, channels=8)
+    before = [weights.clone() for weights in vae.decoder.parameters()]
+    history = fit(
+        vae, network, images, penalties=[Sparsity()], max_epochs=1, batch_size=8,
+        penalty_examples=8, penalty_every=1, progress=False,
+    )  # fmt: skip
+    assert history[-1]["sparsity"] > 0
+    assert all(weights.isfinite().all() for weights in vae.decoder.parameters())
+    assert any(
+        not torch.equal(*pair) for pair in zip(before, vae.decoder.parameters(), strict=True)
+    )
+    # A layer norm of an image that is all but even is steep: in double precision.
+    found = explain(vae.double(), network.double(), images[:2].double(), n_steps=128)
+    change = found.explained_at - found.explained_at_baseline
+    torch.testing.assert_close(found.attributions.sum(dim=2), change, rtol=1e-3, atol=1e-3)
