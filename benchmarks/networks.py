@@ -108,7 +108,8 @@ def main() -> None:
     }
     note = (
         f"Squared error of held-out pictures after {SECONDS:.0f} CPU seconds of training, "
-        f"{len(arguments.seeds)} seeds; mean ± half the 95 % interval."
+        f"{len(arguments.seeds)} seeds; mean ± half the 95 % interval. "
+        f"`python -m benchmarks.networks --seeds {' '.join(map(str, arguments.seeds))}`"
     )
     write("networks", note, rows, "network (channels)")
 
