@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trimvae.training.fitting import fit as fit
     from trimvae.training.variational import VAETraining as VAETraining
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 __getattr__, __dir__, __all__ = open_door(
     __name__,
