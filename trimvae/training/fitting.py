@@ -129,7 +129,7 @@ def fit(
         resume: Go on from `last.ckpt`; the result is that of an uninterrupted run. What is asked
             must be what the run was started with, but for `max_epochs`: the position in a cycle
             is kept, its length is the new one.
-        progress: Whether to show a progress bar with every term.
+        progress: Whether to show how far it is, on standard error: a bar, or lines without one.
         **trainer_options: For Lightning's `Trainer`: `accelerator`, `devices`, `strategy`,
             `precision`, `logger`, `callbacks` ...
 

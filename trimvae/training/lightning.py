@@ -1,4 +1,4 @@
-"""What `fit` asks of Lightning besides training: quiet, history, a bar, and the caller's state."""
+"""What `fit` asks of Lightning besides training: quiet, history, and the caller's state."""
 
 import logging
 import random
@@ -12,11 +12,12 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
 from attributions.placement import made_on
 from trimvae.training.checkpoints import EveryEpoch, WholeFiles
+from trimvae.training.progress import ProgressBar, console_undisturbed, progress_of
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def caller_undisturbed(vae: nn.Module, seed: int) -> Iterator[None]:
     device, dtype = parameter.device, parameter.dtype
     handler = signal.getsignal(signal.SIGINT)
     # Lightning and the loaders take the CPU for torch's default device.
-    with torch.random.fork_rng(devices=cuda), made_on("cpu"):
+    with torch.random.fork_rng(devices=cuda), made_on("cpu"), console_undisturbed():
         torch.manual_seed(seed)
         try:
             vae.train()
@@ -127,7 +128,7 @@ def make_trainer(
         code: To be trained where it is.
         history: Keeps every epoch's means.
         checkpoint: Written after every epoch; None for none.
-        progress: Whether to show a bar.
+        progress: Whether to show how far it is.
         callbacks: The caller's own.
         plugins: The caller's own.
         **options: For the `Trainer`.
@@ -136,8 +137,8 @@ def make_trainer(
     own = [callbacks] if isinstance(callbacks, L.Callback) else list(callbacks)
     used: list[L.Callback] = [history, *own]
     plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
-    if progress:
-        used.append(ProgressBar(refresh_rate=5))
+    shown = [progress_of(history)] if progress else []
+    used += shown
     if checkpoint is not None:
         used.append(EveryEpoch(checkpoint))
         plugins.append(WholeFiles(checkpoint))
@@ -156,7 +157,7 @@ def make_trainer(
     return L.Trainer(
         callbacks=used,
         plugins=plugins or None,
-        enable_progress_bar=progress,
+        enable_progress_bar=any(isinstance(each, ProgressBar) for each in shown),
         **{**defaults, **options},
     )
 
@@ -185,16 +186,3 @@ class History(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the epochs of the interrupted run."""
         self.epochs = list(state_dict["epochs"])
-
-
-class ProgressBar(RichProgressBar):
-    """The bar with each term's running value under its own name."""
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Terms by name: neither `_step` nor Lightning's own."""
-        metrics = super().get_metrics(trainer, pl_module)
-        return {
-            name.removesuffix("_step"): value
-            for name, value in metrics.items()
-            if not name.endswith("_epoch") and name != "v_num"
-        }

@@ -105,12 +105,3 @@ def test_means_are_the_same_with_a_logger_and_without(table, tmp_path):
         histories.append(fit(small_vae(), None, table, **options, **QUIET))
     for quiet, logged in zip(*histories, strict=True):
         assert quiet == pytest.approx(logged, rel=1e-5)
-
-
-def test_a_bar_shows_every_term_by_its_name(table, predictor, capsys):
-    fit(small_vae(), predictor, table, max_epochs=1, batch_size=32)
-    shown = capsys.readouterr().out
-    assert "prediction" in shown
-    assert "_step" not in shown
-    fit(small_vae(), predictor, table, max_epochs=1, batch_size=32, **QUIET)
-    assert capsys.readouterr().out == ""
