@@ -28,12 +28,8 @@ from trimvae.training.chaining import unchained
 from trimvae.training.checkpoints import check_checkpoint, checkpoint_path, fingerprint
 from trimvae.training.games import GameTraining
 from trimvae.training.imitating import agreement_of, imitated
-from trimvae.training.lightning import (
-    History,
-    caller_undisturbed,
-    make_trainer,
-    quiet_lightning,
-)
+from trimvae.training.lightning import caller_undisturbed, make_trainer, quiet_lightning
+from trimvae.training.progress import History
 from trimvae.training.reaching import Penalised
 from trimvae.training.remembering import remembers
 from trimvae.training.variational import VAETraining

@@ -1,4 +1,4 @@
-"""What `fit` asks of Lightning besides training: quiet, history, and the caller's state."""
+"""What `fit` asks of Lightning besides training: quiet, a trainer, and the caller's state."""
 
 import logging
 import random
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from attributions.placement import made_on
 from trimvae.training.checkpoints import EveryEpoch, WholeFiles
-from trimvae.training.progress import ProgressBar, console_undisturbed, progress_of
+from trimvae.training.progress import History, ProgressBar, console_undisturbed, progress_of
 
 
 @contextmanager
@@ -114,7 +114,7 @@ class TermLog:
 
 def make_trainer(
     code: nn.Module,
-    history: "History",
+    history: History,
     checkpoint: Path | None,
     *,
     progress: bool,
@@ -160,29 +160,3 @@ def make_trainer(
         enable_progress_bar=any(isinstance(each, ProgressBar) for each in shown),
         **{**defaults, **options},
     )
-
-
-class History(L.Callback):
-    """Mean of every term in every epoch."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the epoch's means; a lazy term that came in no step of it keeps its last one."""
-        found = trainer.callback_metrics
-        means = {
-            name.removesuffix("_epoch"): value.item()
-            for name, value in found.items()
-            if not name.endswith("_step") and f"{name}_epoch" not in found
-        }
-        # Lightning keeps earlier values as well, but not over an interruption.
-        self.epochs.append({**(self.epochs[-1] if self.epochs else {}), **means})
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, so that a resumed run reports every epoch."""
-        return {"epochs": self.epochs}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the epochs of the interrupted run."""
-        self.epochs = list(state_dict["epochs"])

@@ -1,22 +1,45 @@
-"""How far a training is, on standard error: a bar in a terminal or notebook, else plain lines."""
+"""How far a training is: means of every epoch, and on standard error a bar or plain lines."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning as L
 import rich
 from lightning.pytorch.callbacks import RichProgressBar
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from trimvae.training.lightning import History
-
 _SECONDS_BETWEEN = 1.0
 
 
-def progress_of(history: "History") -> L.Callback:
+class History(L.Callback):
+    """Mean of every term in every epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the epoch's means; a lazy term that came in no step of it keeps its last one."""
+        found = trainer.callback_metrics
+        means = {
+            name.removesuffix("_epoch"): value.item()
+            for name, value in found.items()
+            if not name.endswith("_step") and f"{name}_epoch" not in found
+        }
+        # Lightning keeps earlier values as well, but not over an interruption.
+        self.epochs.append({**(self.epochs[-1] if self.epochs else {}), **means})
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a resumed run reports every epoch."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the epochs of the interrupted run."""
+        self.epochs = list(state_dict["epochs"])
+
+
+def progress_of(history: History) -> L.Callback:
     """What shows the epochs that `history` keeps: a bar where one can be drawn, else lines."""
     console = Console(stderr=True)
     return ProgressBar() if console.is_terminal or console.is_jupyter else ProgressLines(history)
@@ -57,7 +80,7 @@ class ProgressLines(L.Callback):
         history: The means of every epoch, kept before this is asked.
     """
 
-    def __init__(self, history: "History") -> None:
+    def __init__(self, history: History) -> None:
         self.history = history
         self._started = self._said = 0.0
 

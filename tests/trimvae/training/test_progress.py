@@ -7,8 +7,7 @@ import rich
 from tests.trimvae.training.cases import small_vae
 from trimvae import fit
 from trimvae.training import progress
-from trimvae.training.lightning import History
-from trimvae.training.progress import ProgressBar, ProgressLines, progress_of
+from trimvae.training.progress import History, ProgressBar, ProgressLines, progress_of
 
 
 def trained(table, **options):
