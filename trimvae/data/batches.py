@@ -1,11 +1,15 @@
 """Batches in an order that depends on seed and epoch alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset, default_collate
+
+from attributions.saying import said_of
+from trimvae.data.factors import FactorData
 
 
 def mix(*numbers: int) -> int:
@@ -24,6 +28,21 @@ class Numbered(NamedTuple):
     """What the data set gives: inputs, or a tuple with the inputs first."""
     numbers: "np.ndarray[Any, Any]"
     """`(batch,)`; an array, since a trainer would move a tensor to its device."""
+
+
+class Rows(Dataset[Any]):
+    """Tensors, or images of known factors, that are indexed by a whole batch at once."""
+
+    def __init__(self, rows: Tensor | TensorDataset | FactorData) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, indices: list[int]) -> Tensor | tuple[Tensor, ...]:
+        if isinstance(self.rows, FactorData):
+            return self.rows.images_at(indices)
+        return self.rows[indices]
 
 
 class WithNumbers(Dataset[Any]):
@@ -117,4 +136,24 @@ class Repeatable:
 
     def __iter__(self) -> Iterator[Any]:
         torch.manual_seed(mix(self.seed, self.epoch))
-        yield from self.loader
+        yield from noted(self.loader, self.loader.dataset)
+
+
+def noted(batches: Iterable[Any], data: object) -> Iterator[Any]:
+    """Give batches one by one; what a data set of the caller's own raises says whose it is.
+
+    Args:
+        batches: Read from `data`.
+        data: The data set itself.
+
+    Examples:
+        >>> [batch + 1 for batch in noted([1, 2], data=[1, 2])]
+        [2, 3]
+    """
+    if isinstance(data, WithNumbers):
+        data = data.data
+    if isinstance(data, Rows | FactorData | TensorDataset):  # whose errors are ours and torch's
+        yield from batches
+        return
+    with said_of("data", data):
+        yield from batches

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from attributions.placement import made_on
-from trimvae.data.batches import EpochBatches, Repeatable, WithNumbers
+from trimvae.data.batches import EpochBatches, Repeatable, Rows, WithNumbers, noted
 from trimvae.data.factors import FactorData
 
 if TYPE_CHECKING:
@@ -97,21 +97,6 @@ def _not_data(argument: str, got: str, rest: str = " or pandas DataFrame") -> Ty
     )
 
 
-class _Rows(Dataset[Any]):
-    """Tensors, or images of known factors, that are indexed by a whole batch at once."""
-
-    def __init__(self, rows: Tensor | TensorDataset | FactorData) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, indices: list[int]) -> Tensor | tuple[Tensor, ...]:
-        if isinstance(self.rows, FactorData):
-            return self.rows.images_at(indices)
-        return self.rows[indices]
-
-
 def loader(
     data: Data,
     batch_size: int,
@@ -152,7 +137,7 @@ def loader(
         world=world,
     )
     if isinstance(data, Tensor | TensorDataset | FactorData):
-        rows = _Rows(data)
+        rows = Rows(data)
         whole: Dataset[Any] = WithNumbers(rows) if numbered else rows
         return Loader(whole, sampler=batches, batch_size=None, collate_fn=_as_given)
     if numbered:
@@ -167,7 +152,8 @@ class Loader(DataLoader[Any]):
     def __iter__(self) -> Any:
         """Begin an epoch."""
         with made_on("cpu"):
-            return super().__iter__()
+            batches = super().__iter__()
+        return noted(batches, self.dataset)
 
 
 def _as_given(batch: Any) -> Any:
@@ -238,7 +224,7 @@ def first_inputs(data: DataLoader[Any], argument: str = "data") -> Tensor:
     """
     state = torch.get_rng_state()
     try:
-        for batch in data:
+        for batch in noted(data, data.dataset):
             return inputs_of(batch)
     finally:
         torch.set_rng_state(state)

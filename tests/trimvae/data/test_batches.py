@@ -1,6 +1,10 @@
+import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
+from trimvae import VAE, evaluate, fit
+from trimvae.data import FactorData
 from trimvae.data.batches import EpochBatches, Repeatable, mix
 
 
@@ -51,3 +55,37 @@ def test_seeds_are_mixed_by_order_and_value():
     seeds = {mix(*numbers) for numbers in ((0,), (1,), (0, 1), (1, 0), (0, 0), (0, -1), (0, 0, 1))}
     assert len(seeds) == 7
     assert all(0 <= seed < 2**62 for seed in seeds)
+
+
+class Broken(Dataset):
+    """Rows of six numbers, of which one cannot be read."""
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, index):
+        if index == 20:
+            raise KeyError("row 20")
+        return torch.zeros(6)
+
+
+@pytest.mark.parametrize("given", [Broken, lambda: DataLoader(Broken(), 8)], ids=["set", "loader"])
+@pytest.mark.parametrize(
+    "use", [evaluate, lambda *three: fit(*three, batch_size=8, max_epochs=1, progress=False)]
+)
+def test_an_error_of_the_caller_s_data_passes_unchanged_with_a_note_whose_it_is(use, given):
+    with pytest.raises(KeyError) as raised:
+        use(VAE.dense((6,), 2), nn.Linear(6, 3), given())
+    assert raised.value.args == ("row 20",)
+    assert raised.value.__notes__ == ["This error comes from your own code, `data` (Broken)."]
+
+
+def test_a_refusal_of_ours_about_a_file_of_the_caller_s_has_no_such_note():
+    def render(levels):
+        raise ValueError("`path` must be a whole file. Got one that is damaged.")
+
+    data = FactorData(render, {"a": range(2), "b": range(3)})
+    for given in (data, DataLoader(data, 2)):
+        with pytest.raises(ValueError, match="`path` must be a whole file") as raised:
+            evaluate(VAE.dense((6,), 2), nn.Linear(6, 3), given)
+        assert not hasattr(raised.value, "__notes__")
