@@ -62,7 +62,7 @@ def explain_torchvision(network, images) -> None:
     explanation = explain(vae, network, images[:8], preprocess=preprocess, n_steps=8)
     explanation.to_html("runs/examples/torchvision.html", max_examples=2)
     # --8<-- [end:torchvision]
-    assert explanation.attributions.shape == (8, 1000, 6)
+    assert explanation.attributions.shape == (8, 1, 6)
 
 
 def main() -> None:

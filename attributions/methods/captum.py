@@ -47,6 +47,7 @@ def attribute(
     baselines: Tensor | None = None,
     residual: Tensor | None = None,
     *,
+    targets: Tensor | None = None,
     generator: torch.Generator | None = None,
     max_points: int = 256,
     **options: Any,
@@ -67,13 +68,14 @@ def attribute(
             distribution (`expected_gradients`, `GradientShap`, `DeepLiftShap`) `(n, latents)`,
             its rows. Methods without baselines ignore it; default: 0.
         residual: `(batch, *event)`, held fixed; default: none.
+        targets: `(batch, wanted)`, numbers of the classes wanted of each example; default: all.
         generator: Seeds methods that sample; default: one that is seeded with 0, so that the same
             call gives the same attributions.
         max_points: Most path points or coalitions decoded at once, for ours.
         **options: Of the method, such as `n_samples=200` for `KernelShap`.
 
     Returns:
-        `(batch, classes, latents)`, detached.
+        `(batch, classes, latents)`, detached; of the classes wanted, where `targets` says which.
 
     Raises:
         TypeError: `method` is none of these, does not know an option, or returns more than
@@ -95,7 +97,7 @@ def attribute(
     latents = latents.detach()
     with undisturbed(seed_of(generator), latents.device), torch.enable_grad():
         if ours is None:
-            return _captum(method, trim, latents, baselines, residual, options)
+            return _captum(method, trim, latents, baselines, residual, targets, options)
         accepted = inspect.signature(ours).parameters
         unknown = sorted(set(options) - set(accepted))
         if unknown:
@@ -104,7 +106,8 @@ def attribute(
                 f"It takes {[name for name in accepted if name not in ('function', 'latents')]}."
             )
         starts = {"baselines": baselines} if "baselines" in accepted else {}
-        result = ours(trim, latents, residual=residual, max_points=max_points, **starts, **options)
+        given = {"residual": residual, "targets": targets, "max_points": max_points}
+        result = ours(trim, latents, **given, **starts, **options)
         scores: Tensor = getattr(result, "attributions", result)
         return scores
 
@@ -165,6 +168,7 @@ def _captum(
     latents: Tensor,
     baselines: Tensor | None,
     residual: Tensor | None,
+    targets: Tensor | None,
     options: dict[str, Any],
 ) -> Tensor:
     instance = _instance(method, trim)
@@ -178,11 +182,8 @@ def _captum(
             options["baselines"] = baselines.expand_as(latents)
         elif isinstance(instance, DeepLiftShap) and len(baselines) == 1:
             options["baselines"] = baselines.expand(2, -1)  # it refuses a single row
-    with torch.no_grad():
-        args = () if residual is None else (residual[:1],)
-        classes = trim(latents[:1], *args).shape[1]
     columns = []
-    for target in range(classes):
+    for target in _targets(trim, latents, residual) if targets is None else targets.unbind(1):
         with warnings.catch_warnings():
             # Captum's advice on speed and hooks, for callers of Captum.
             warnings.simplefilter("ignore", UserWarning)
@@ -200,6 +201,13 @@ def _captum(
                 f"{tuple(column.shape)} from {name_of(method)}. Leave out options that sum up."
             )
     return torch.stack(columns, dim=1).to(latents.dtype)
+
+
+def _targets(trim: Trim, latents: Tensor, residual: Tensor | None) -> range:
+    """Numbers of all classes."""
+    args = () if residual is None else (residual[:1],)
+    with torch.no_grad():
+        return range(trim(latents[:1], *args).shape[1])
 
 
 def _instance(method: Method, trim: Trim) -> Attribution:

@@ -113,6 +113,40 @@ def in_chunks(
     return torch.cat([derivatives(function, latents[c], _rows(args, latents, c)) for c in chunks])
 
 
+def with_targets(
+    function: Function, residual: Tensor | None, targets: Tensor | None
+) -> tuple[Function, tuple[Tensor, ...]]:
+    """A function of latents that gives the outputs wanted alone, and what it takes beside them.
+
+    Args:
+        function: Latents `(batch, latents)`, and the residual where there is one, to
+            `(batch, classes)`.
+        residual: `(batch, *event)`, or None.
+        targets: `(batch, wanted)`, numbers of outputs; None for all.
+
+    Returns:
+        A function of latents and of what goes with its examples; and that, in a tuple.
+
+    Raises:
+        ValueError: `targets` are no rows of whole numbers.
+    """
+    args = () if residual is None else (residual,)
+    if targets is None:
+        return function, args
+    if targets.ndim != 2 or targets.is_floating_point():
+        raise ValueError(
+            "`targets` must be whole numbers (batch, wanted), a row for each example. Got "
+            f"{targets.dtype} of shape {tuple(targets.shape)}. Pass (batch, 1) for one class each."
+        )
+
+    def wanted(latents: Tensor, *args_and_targets: Tensor) -> Tensor:
+        *others, numbers = args_and_targets
+        outputs: Tensor = function(latents, *others).gather(1, numbers)
+        return outputs
+
+    return wanted, (*args, targets)
+
+
 def _rows(args: Arguments, latents: Tensor, rows: slice) -> Arguments:
     return tuple(
         arg[rows] if isinstance(arg, Tensor) and arg.ndim and len(arg) == len(latents) else arg
@@ -168,6 +202,7 @@ def saliency(
     latents: Tensor,
     residual: Tensor | None = None,
     *,
+    targets: Tensor | None = None,
     absolute: bool = True,
     max_points: int = 256,
     mode: Mode = "auto",
@@ -184,6 +219,7 @@ def saliency(
         function: A `Trim`, or any function of latents (and residual) to `(batch, classes)`.
         latents: `(batch, latents)`.
         residual: `(batch, *event)`, held fixed; default: none.
+        targets: `(batch, wanted)`, the classes wanted of each example; default: all.
         absolute: Whether signs are dropped, as Captum does by default.
         max_points: Most rows (values and tangents) that pass at once: bounds the memory.
         mode: `"forward"`, `"reverse"` or `"auto"`, the cheaper of the two.
@@ -191,7 +227,7 @@ def saliency(
     Returns:
         `(batch, classes, latents)`.
     """
-    args = () if residual is None else (residual,)
+    function, args = with_targets(function, residual, targets)
     gradients = jacobian(function, latents, *args, mode=mode, max_points=max_points)
     return gradients.abs() if absolute else gradients
 
@@ -201,6 +237,7 @@ def input_x_gradient(
     latents: Tensor,
     residual: Tensor | None = None,
     *,
+    targets: Tensor | None = None,
     max_points: int = 256,
     mode: Mode = "auto",
 ) -> Tensor:
@@ -214,6 +251,7 @@ def input_x_gradient(
         function: A `Trim`, or any function of latents (and residual) to `(batch, classes)`.
         latents: `(batch, latents)`.
         residual: `(batch, *event)`, held fixed; default: none.
+        targets: `(batch, wanted)`, the classes wanted of each example; default: all.
         max_points: Most rows (values and tangents) that pass at once: bounds the memory.
         mode: `"forward"`, `"reverse"` or `"auto"`, the cheaper of the two.
 
@@ -221,6 +259,12 @@ def input_x_gradient(
         `(batch, classes, latents)`.
     """
     gradients = saliency(
-        function, latents, residual, absolute=False, max_points=max_points, mode=mode
+        function,
+        latents,
+        residual,
+        targets=targets,
+        absolute=False,
+        max_points=max_points,
+        mode=mode,
     )
     return gradients * latents.detach().unsqueeze(1)

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from attributions.checks import check_counts
-from attributions.methods.jacobians import Derivatives, Mode, derivatives_of, in_chunks
+from attributions.methods.jacobians import (
+    Derivatives,
+    Mode,
+    derivatives_of,
+    in_chunks,
+    with_targets,
+)
 from attributions.methods.quadrature import quadrature_of
 from attributions.outputs import visible_change
 from attributions.predictors import Function
@@ -34,6 +40,7 @@ def expected_gradients(
     baselines: Tensor | None = None,
     residual: Tensor | None = None,
     *,
+    targets: Tensor | None = None,
     n_steps: int = 50,
     generator: torch.Generator | None = None,
     max_points: int = 256,
@@ -55,6 +62,7 @@ def expected_gradients(
         latents: `(batch, latents)`.
         baselines: `(n, latents)`, a distribution of which every path draws one row; default: 0.
         residual: `(batch, *event)`, held fixed along the path; default: none.
+        targets: `(batch, wanted)`, the classes wanted of each example; default: all.
         n_steps: Path points per example.
         generator: Source of randomness; default: torch's global one.
         max_points: Most rows (values and tangents) that pass at once: bounds the memory.
@@ -77,7 +85,7 @@ def expected_gradients(
     options: dict[str, Any] = {"generator": generator, "device": latents.device}
     if baselines is None:
         baselines = torch.zeros_like(latents[:1])
-    args = () if residual is None else (residual,)
+    function, args = with_targets(function, residual, targets)
     derivatives = derivatives_of(function, latents, args, mode)
     total = latents.new_zeros(())
     for stratum in range(n_steps):
@@ -97,6 +105,7 @@ def integrated_gradients(
     baselines: Tensor | None = None,
     residual: Tensor | None = None,
     *,
+    targets: Tensor | None = None,
     n_steps: int | None = 50,
     tolerance: float = 0.01,
     max_points: int = 256,
@@ -120,6 +129,7 @@ def integrated_gradients(
         latents: `(batch, latents)`.
         baselines: `(batch, latents)` or `(1, latents)`; default: 0.
         residual: `(batch, *event)`, held fixed along the path; default: none.
+        targets: `(batch, wanted)`, the classes wanted of each example; default: all.
         n_steps: Quadrature points, or None for as many as `tolerance` needs (9 to 1,025).
         tolerance: Relative completeness error allowed for each example where `n_steps` is None.
         max_points: Most path points decoded at once: bounds the memory.
@@ -147,10 +157,10 @@ def integrated_gradients(
         raise ValueError(f"`tolerance` must be above 0. Got {tolerance}. Use 0.01.")
     latents = latents.detach()
     start = torch.zeros_like(latents) if baselines is None else baselines.expand_as(latents)
-    args = () if residual is None else (residual,)
+    function, args = with_targets(function, residual, targets)
     derivatives = derivatives_of(function, latents, args, mode)
     step = latents - start.detach()
-    path = _Path(function, derivatives, start.detach(), step, residual, max_points)
+    path = _Path(function, derivatives, start.detach(), step, args, max_points)
     examples_at_once = max(1, max_points // (n_steps or 4))
     parts, missed = [], 0
     for first in range(0, len(latents), examples_at_once):
@@ -181,14 +191,12 @@ class _Path(NamedTuple):
     derivatives: Derivatives
     start: Tensor
     step: Tensor
-    residual: Tensor | None
+    args: tuple[Tensor, ...]
     max_points: int
 
     def of(self, examples: slice | Tensor) -> "_Path":
-        residual = None if self.residual is None else self.residual[examples]
-        return self._replace(
-            start=self.start[examples], step=self.step[examples], residual=residual
-        )
+        args = tuple(arg[examples] for arg in self.args)
+        return self._replace(start=self.start[examples], step=self.step[examples], args=args)
 
     def integrals(self, alphas: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted sums of contributions and of their absolute values over the path points.
@@ -199,9 +207,7 @@ class _Path(NamedTuple):
         pairs = zip(alphas.split(self.max_points), weights.split(self.max_points), strict=True)
         for some_alphas, some_weights in pairs:
             points = self.start.unsqueeze(1) + some_alphas.view(1, -1, 1) * self.step.unsqueeze(1)
-            args: tuple[Tensor, ...] = ()
-            if self.residual is not None:
-                args = (self.residual.repeat_interleave(len(some_alphas), dim=0),)
+            args = tuple(arg.repeat_interleave(len(some_alphas), dim=0) for arg in self.args)
             gradients = in_chunks(
                 self.derivatives, self.function, points.flatten(0, 1), args, self.max_points
             )
@@ -214,10 +220,9 @@ class _Path(NamedTuple):
 
     def ends(self) -> tuple[Tensor, Tensor]:
         """What is explained at the start and at the end, each `(batch, classes)`."""
-        args = () if self.residual is None else (self.residual,)
         with torch.no_grad():
-            end = self.function(self.start + self.step, *args)
-            return self.function(self.start.clone(), *args), end
+            end = self.function(self.start + self.step, *self.args)
+            return self.function(self.start.clone(), *self.args), end
 
 
 def _gauss(path: _Path, n_steps: int) -> PathAttributions:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attributions.checks import check_counts
+from attributions.methods.jacobians import with_targets
 from attributions.predictors import Function
 
 
@@ -15,6 +16,7 @@ def exact_shapley(
     baselines: Tensor | None = None,
     residual: Tensor | None = None,
     *,
+    targets: Tensor | None = None,
     max_points: int = 256,
     max_coalitions: int = 2**14,
 ) -> Tensor:
@@ -34,6 +36,7 @@ def exact_shapley(
         latents: `(batch, latents)`.
         baselines: `(batch, latents)` or `(1, latents)`; default: 0.
         residual: `(batch, *event)`, held fixed; default: none.
+        targets: `(batch, wanted)`, the classes wanted of each example; default: all.
         max_points: Most coalitions decoded at once: bounds the memory.
         max_coalitions: Most coalitions per example that are worth waiting for.
 
@@ -57,6 +60,7 @@ def exact_shapley(
             f"{2**size:,} coalitions per example, more than max_coalitions={max_coalitions:,}. "
             "Sample instead, with Captum's ShapleyValueSampling or KernelShap."
         )
+    function, args = with_targets(function, residual, targets)
     latents = latents.detach()
     start = torch.zeros_like(latents) if baselines is None else baselines.expand_as(latents)
     present = _coalitions(size, latents.device)
@@ -67,8 +71,7 @@ def exact_shapley(
     with torch.no_grad():
         for some, subset in zip(rows.split(max_points), coalitions.split(max_points), strict=True):
             points = torch.where(present[subset], latents[some], start[some])
-            args = () if residual is None else (residual[some],)
-            values.append(function(points, *args))
+            values.append(function(points, *(arg[some] for arg in args)))
     table = torch.cat(values).unflatten(0, (len(latents), len(present)))
     return torch.einsum("is,bsc->bci", weights, table)
 

@@ -13,8 +13,9 @@ from trimvae.cli.demo_codes import Course
 from trimvae.cli.demo_data import Dataset, accuracy, dataset_named, train_classifier
 from trimvae.cli.starting import Start
 from trimvae.data import Split
-from trimvae.explanation.explaining import explain, versions
+from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
+from trimvae.explanation.recording import versions
 from trimvae.figures.classes import plot_classes, title_of, whole_change
 from trimvae.models import VAE
 from trimvae.report.sentences import headline

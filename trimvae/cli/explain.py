@@ -8,6 +8,7 @@ import typer
 from trimvae.cli.options import (
     AsJson,
     Baselines,
+    Classes,
     Classifier,
     Examples,
     LatentNames,
@@ -31,6 +32,7 @@ def explain_command(
     data: OtherData = None,
     examples: Examples = 64,
     method: MethodOption = "integrated_gradients",
+    classes: Classes = None,
     baselines: Baselines = "prior_mean",
     residual: Residual = False,
     n_steps: NSteps = None,
@@ -60,6 +62,7 @@ def explain_command(
         explanation = opened.explain(
             examples,
             method,
+            classes=opened.classes_of(classes),
             baselines=baselines,
             residual=residual,
             n_steps=n_steps,

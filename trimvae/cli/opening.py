@@ -1,5 +1,6 @@
 """What the words of a command line name: data, and a run with all that it holds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +23,7 @@ from trimvae.data import (
     sprites,
 )
 from trimvae.explanation.baselines import NamedBaseline
+from trimvae.explanation.columns import Classes
 from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
 from trimvae.tables.asking import schema_of
@@ -76,6 +78,16 @@ class Opened(NamedTuple):
     preprocess: Any
     inputs: Tensor
     labels: Tensor | None
+
+    def classes_of(self, named: Sequence[str] | None) -> Classes | None:
+        """Classes of a command line: names where there are such, else numbers; None for none."""
+        names = self.configuration.get("class_names") or ()
+        found = [
+            int(each) if each.isdecimal() and each not in names else each for each in named or ()
+        ]
+        if len(found) == 1:  # which may be "all" or "predicted"
+            return found[0]
+        return found or None
 
     def explain(
         self,

@@ -53,6 +53,14 @@ MethodOption = Annotated[
     ),
 ]
 
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Class to attribute to, by name or number; repeat for several. Or predicted, of each "
+        "example its own; or all. Default: all, of more than 100 classes predicted.",
+    ),
+]
+
 Examples = Annotated[int, typer.Option(help="How many examples to explain.", min=1)]
 
 Baselines = Annotated[

@@ -1,6 +1,8 @@
 """evaluate(): every trust figure over a data set of any length, in constant memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,12 +13,14 @@ from attributions.codes import Code
 from attributions.methods.captum import Method, needs_gradient
 from attributions.methods.paths import integrated_gradients
 from attributions.outputs import Explained, Task
-from attributions.predictors import Function, Predictor
+from attributions.predictors import Function
 from attributions.randomness import undisturbed
+from trimvae.data.batches import noted
 from trimvae.data.loading import Array, Data, as_tensor, inputs_of, loader
 from trimvae.evaluation.assembling import as_shifted, evaluation_of, real_figures
 from trimvae.evaluation.counterfactuals import flip_figures
 from trimvae.evaluation.deciding import Decided, as_judges, check_label_count
+from trimvae.evaluation.dividing import check_processes, explained_together, once
 from trimvae.evaluation.figure import sample_of
 from trimvae.evaluation.interventions import Interventions
 from trimvae.evaluation.result import Evaluation
@@ -26,6 +30,7 @@ from trimvae.explanation.asking import FrozenCode, as_frozen
 from trimvae.explanation.baselines import NamedBaseline
 from trimvae.explanation.explaining import explain
 from trimvae.explanation.explanation import Explanation
+from trimvae.explanation.probing import Context
 from trimvae.tables.asking import encoded_by, for_rows
 
 
@@ -51,6 +56,7 @@ def evaluate(
     labels: Array | None = None,
     judges: Sequence[Function] = (),
     shifted: Array | None = None,
+    divide: bool = False,
 ) -> Evaluation:
     """Measure how far explanations through a code can be trusted.
 
@@ -118,6 +124,9 @@ def evaluate(
             it decides inputs; default: none.
         shifted: `(m, *event)`, the first inputs under another condition, one for one (another
             scanner, another texture): a further kind of change for `following`; default: none.
+        divide: Whether the processes of `torch.distributed` share the work: each makes this call
+            with all the data, explains every so-manieth batch, and returns the same figures, those
+            of one process. The costly figures are taken in the first.
 
     Returns:
         The figures with 95 % intervals, and warnings; those that do not apply (flips of a
@@ -129,8 +138,9 @@ def evaluate(
             predictor's device, dtype or batch size is another, or its outputs are not finite or
             change from call to call in eval mode; labels are not as many as the examples; judges
             tell other classes, or judge a regression; or `shifted` does not fit the inputs.
-        RuntimeError: The predictor is not differentiable, or gradients are switched off by
-            `torch.inference_mode` (`torch.no_grad` does no harm).
+        RuntimeError: The predictor is not differentiable, gradients are switched off by
+            `torch.inference_mode` (`torch.no_grad` does no harm), or `divide` is asked for without
+            a process group.
 
     Warns:
         UserWarning: The predictor ends in a softmax.
@@ -144,61 +154,79 @@ def evaluate(
     """
     check_mode("evaluate")
     check_counts(n_interventions=n_interventions, k=k, n_alpha=n_alpha, n_beta=n_beta)
+    check_processes(divide=divide)
     frozen_code, known_labels = as_frozen(code), _labels(labels, data)
     data, shifted = (encoded_by(frozen_code.original, each) for each in (data, shifted))
     predictor, *judges = (for_rows(frozen_code.original, each) for each in (predictor, *judges))
-    frozen_predictor: Predictor | None = None
+    options: dict[str, Any] = {"method": method, "baselines": baselines, "background": background}
+    options |= {"seed": seed, "class_names": class_names, "latent_names": latent_names}
     totals, kept = Totals(seed), list[Explanation]()
-    # A DataLoader draws from the global generator as well.
-    with undisturbed(seed, torch.device("cpu")):
-        for inputs in _batches(frozen_code, data, batch_size):
-            if frozen_predictor is None:
-                check_inputs(frozen_code.original, inputs)  # before the predictor is asked
-                frozen_predictor = checked_predictor(
-                    predictor,
-                    inputs[:8],
-                    preprocess=preprocess,
-                    explained=explained,
-                    task=task,
-                    gradient=needs_gradient(method),
-                    apart=True,
-                )
-                frozen_judges = as_judges(judges, frozen_predictor, inputs[:8])
-                decided = Decided(frozen_judges, known_labels, seed)
-                other_inputs = as_shifted(shifted, inputs)
-            explanation = explain(
-                frozen_code,
-                frozen_predictor,
-                inputs,
-                method=method,
-                baselines=baselines,
-                background=background,
-                seed=seed,
-                class_names=class_names,
-                latent_names=latent_names,
-                check_parts=not kept,
-            )
+    with undisturbed(seed, torch.device("cpu")):  # from which a DataLoader draws as well
+        first, batches = _opened(_batches(frozen_code, data, batch_size))
+        check_inputs(frozen_code.original, first)  # before the predictor is asked
+        frozen_predictor = checked_predictor(
+            predictor,
+            first[:8],
+            preprocess=preprocess,
+            explained=explained,
+            task=task,
+            gradient=needs_gradient(method),
+            apart=True,
+        )
+        context = Context(frozen_code, frozen_predictor)
+        frozen_judges = as_judges(judges, frozen_predictor, first[:8])
+        decided = Decided(frozen_judges, known_labels, seed)
+        other_inputs = as_shifted(shifted, first)
+
+        def of_batch(inputs: Tensor, number: int) -> Explanation:
+            return explain(*context, inputs, check_parts=number == 0, **options)
+
+        explained_by = explained_together if divide else _explained
+        for explanation in explained_by(batches, of_batch, context):
             totals.add(explanation)
             decided.add(explanation)
             if sum(len(earlier.inputs) for earlier in kept) < n_interventions:
                 kept.append(explanation)
-    if not kept:
-        raise ValueError("`data` must hold at least one example. Got none. Pass more.")
-    asked = Interventions(kept, n_interventions, method=method, seed=seed)
-    with undisturbed(seed, asked.latents.device):
-        by_latent, moved = asked.by_latent(n_alpha, n_beta), asked.figures(k, n_alpha, n_beta)
-    sample = sample_of(kept, n_interventions)
-    figures = decided.figures() | moved | flip_figures(frozen_code, asked, sample, frozen_judges)
-    real = real_figures(frozen_code, asked, sample, other_inputs)
-    settings = {**kept[0].settings, "flow_samples": [n_alpha, n_beta]}
-    return evaluation_of(totals, figures, by_latent, real, settings)
+
+    def whole() -> Evaluation:
+        asked = Interventions(kept, n_interventions, method=method, seed=seed)
+        with undisturbed(seed, asked.latents.device):
+            by_latent, moved = asked.by_latent(n_alpha, n_beta), asked.figures(k, n_alpha, n_beta)
+        sample = sample_of(kept, n_interventions)
+        figures = (
+            decided.figures() | moved | flip_figures(frozen_code, asked, sample, frozen_judges)
+        )
+        real = real_figures(frozen_code, asked, sample, other_inputs)
+        settings = {**kept[0].settings, "flow_samples": [n_alpha, n_beta]}
+        return evaluation_of(totals, figures, by_latent, real, settings)
+
+    return once(whole) if divide else whole()
+
+
+def _opened(batches: Iterator[Tensor]) -> tuple[Tensor, Iterator[Tensor]]:
+    """The first batch, and all of them.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for first in batches:
+        return first, chain([first], batches)
+    raise ValueError("`data` must hold at least one example. Got none. Pass more.")
+
+
+def _explained(
+    batches: Iterable[Tensor], of_batch: Callable[[Tensor, int], Explanation], _: Context
+) -> Iterator[Explanation]:
+    """Explain all batches in this process."""
+    return (of_batch(inputs, number) for number, inputs in enumerate(batches))
 
 
 def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
     """Inputs where the code is; those of arrays also in its precision."""
     parameter = next(code.parameters(), None)
     of_arrays = not isinstance(data, Tensor | Dataset | DataLoader)
-    for batch in loader(data, batch_size, shuffle=False):
+    batches = loader(data, batch_size, shuffle=False)
+    for batch in noted(batches, batches.dataset):
         inputs = inputs_of(batch)
         if parameter is not None:
             precise = of_arrays and inputs.is_floating_point()

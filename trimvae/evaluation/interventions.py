@@ -63,7 +63,7 @@ class Interventions:
         ends = torch.tensor([0.01, 0.99], device=self.latents.device, dtype=torch.float64)
         self.low, self.high = self.latents.double().quantile(ends, dim=0).to(self.latents)
         self.decides, self.has_prior = first.by_class, bool(first.deviations.any())
-        self.one_output = first.attributions.shape[1] == 1
+        self.one_output = len(first.output_names) == 1
         self.latent_names = first.latent_names
         self.generator = torch.Generator(device=self.latents.device).manual_seed(seed)
 

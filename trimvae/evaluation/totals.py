@@ -140,7 +140,7 @@ def _losses(outputs: Tensor, reencoded: Tensor, task: Task) -> Tensor:
 
 def _figures_of_examples(explanation: Weighed) -> dict[str, Tensor]:
     """`(batch, ...)` each."""
-    change = explanation.explained_at - explanation.explained_at_baseline
+    change = explanation.change
     missed = explanation.attributions.sum(dim=2) - change
     target, effective = explanation.target_attributions, explanation.effective_latents
     outputs, reencoded = explanation.outputs.double(), explanation.reencoded_outputs.double()
@@ -160,8 +160,8 @@ def _figures_of_examples(explanation: Weighed) -> dict[str, Tensor]:
         "change": change.abs(),
         "visible_change": visible_change(change),
     }
-    if explanation.total_variation is not None:
-        rows["movement"] = explanation.of_target(explanation.total_variation).sum(dim=1)
+    if explanation.target_variation is not None:
+        rows["movement"] = explanation.target_variation.sum(dim=1)
     if explanation.task == "regression":
         parts = [outputs, outputs.square(), (outputs - reencoded).square()]
         rows["outputs"] = torch.stack(parts, dim=1)

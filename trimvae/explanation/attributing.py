@@ -15,6 +15,7 @@ from attributions.outputs import decisions
 from attributions.predictors import Predictor
 from attributions.trim import Trim
 from trimvae.explanation.arguments import check_finite
+from trimvae.explanation.columns import Chosen, targets_of
 from trimvae.explanation.probing import Context
 
 
@@ -50,6 +51,25 @@ class Path(NamedTuple):
     latents: Tensor
     baselines: Tensor
     residual: Tensor | None
+    targets: Tensor | None = None
+    """`(batch, wanted)`, the outputs that are attributed; None for all."""
+
+
+def path_of(
+    trim: Trim, inputs: Tensor, seen: Seen, starts: Tensor, *, residual: bool, chosen: Chosen
+) -> Path:
+    """The path from where attributions start to the latents of the inputs.
+
+    Args:
+        trim: The predictor behind the decoder.
+        inputs: `(batch, *event)`.
+        seen: What code and predictor make of them.
+        starts: Where attributions start.
+        residual: Whether what the decoder leaves out is added back.
+        chosen: The classes that are attributed.
+    """
+    left_out = trim.residual(inputs, seen.latents) if residual else None
+    return Path(seen.latents, starts, left_out, targets_of(chosen, seen.outputs))
 
 
 class Attributed(NamedTuple):
@@ -58,6 +78,21 @@ class Attributed(NamedTuple):
     attributions: Tensor
     total_variation: Tensor | None = None
     path_points: Tensor | None = None
+    predicted_attributions: Tensor | None = None
+    """To the predicted classes, beside chosen ones; likewise."""
+    predicted_variation: Tensor | None = None
+
+    def apart(self) -> "Attributed":
+        """The last class of several, which is the predicted one, apart from those before."""
+        if self.attributions.shape[1] < 2:
+            return self
+        variation = self.total_variation
+        return self._replace(
+            attributions=self.attributions[:, :-1],
+            total_variation=None if variation is None else variation[:, :-1],
+            predicted_attributions=self.attributions[:, -1],
+            predicted_variation=None if variation is None else variation[:, -1],
+        )
 
 
 def attributed(
@@ -75,7 +110,7 @@ def attributed(
 
     Args:
         trim: The predictor behind the decoder.
-        path: From where to where, and with which residual.
+        path: From where to where, with which residual, and of which outputs.
         method: Any attribution method.
         method_options: Of the method.
         n_steps: Path points, of methods that have a path; None for as many as `tolerance` needs
@@ -84,16 +119,17 @@ def attributed(
         max_points: Most path points decoded at once.
         seed: Of methods that sample.
     """
+    latents, baselines, residual, targets = path
+    options: dict[str, Any] = {"targets": targets, "max_points": max_points}
     if method in (integrated_gradients, IntegratedGradients) and not method_options:
-        found = integrated_gradients(
-            trim, *path, n_steps=n_steps, tolerance=tolerance, max_points=max_points
-        )
-        return Attributed(found.attributions, found.total_variation, found.n_steps)
-    generator = generator_of(path.latents, seed)
-    options = {"generator": generator, "max_points": max_points, **method_options}
-    if n_steps is not None:
-        options.setdefault("n_steps", n_steps)
-    return Attributed(attribute(method, trim, *path, **options))
+        options |= {"n_steps": n_steps, "tolerance": tolerance}
+        found = Attributed(*integrated_gradients(trim, latents, baselines, residual, **options))
+    else:
+        options |= {"generator": generator_of(latents, seed), **method_options}
+        if n_steps is not None:
+            options.setdefault("n_steps", n_steps)
+        found = Attributed(attribute(method, trim, latents, baselines, residual, **options))
+    return found if targets is None else found.apart()
 
 
 class Ends(NamedTuple):

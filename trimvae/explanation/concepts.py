@@ -96,19 +96,17 @@ def concept_maps(
     chosen = torch.zeros(len(outputs), dtype=torch.long) if classes == 1 else decisions(outputs)
     if target is not None:
         chosen = torch.full_like(chosen, target)
-    scores = torch.zeros_like(latents)
-    for index in chosen.unique().tolist():
-        rows = chosen == index
-        scores[rows] = integrated_gradients(
-            lambda points, rest, index=index: trim(points, rest)[:, [index]],
-            latents[rows],
-            None,
-            residual[rows],
-            n_steps=n_steps,
-            max_points=64,
-            mode="reverse",
-        ).attributions[:, 0]
-    return features.on_grid(scores)
+    found = integrated_gradients(
+        trim,
+        latents,
+        None,
+        residual,
+        targets=chosen.unsqueeze(1),
+        n_steps=n_steps,
+        max_points=64,
+        mode="reverse",
+    )
+    return features.on_grid(found.attributions[:, 0])
 
 
 def _as_seen(features: Features, inputs: Array) -> Tensor:

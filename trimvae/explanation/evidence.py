@@ -1,9 +1,8 @@
-"""What an explanation holds: attributions, what they were taken at, and choosing among examples."""
+"""What an explanation holds: attributions, and what they were taken at."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from attributions.codes import Block
 from attributions.measures.intervals import Estimate
 from attributions.outputs import Contrast, Explained, Task, decisions, select
 from trimvae.explanation.bundles import Bundle
+from trimvae.explanation.columns import Chosen
 from trimvae.explanation.cues import Cue, cues_in
 from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.redrawn import redrawn_in
@@ -21,8 +21,9 @@ from trimvae.explanation.redrawn import redrawn_in
 class Evidence:
     """Attributions of some examples, and what they were taken at.
 
-    Every tensor is detached and where the inputs were. `classes` counts the explained outputs: one
-    for a `Contrast` or a single output.
+    Every tensor is detached and where the inputs were. `explained` counts what is explained: the
+    outputs, or one for a `Contrast`. `classes` counts those that are attributed: all of these,
+    unless `explain` was asked for some.
     """
 
     inputs: Tensor
@@ -38,9 +39,14 @@ class Evidence:
     that compare with a distribution, its rows."""
     attributions: Tensor
     """`(batch, classes, latents)`, in units of the explained output (logits)."""
+    predicted_attributions: Tensor | None = None
+    """`(batch, latents)`, to each example's predicted class, beside classes that were chosen; None
+    where they are among `attributions`."""
     total_variation: Tensor | None = None
     """`(batch, classes, latents)`, the same path integral of absolute contributions; None for
     methods other than integrated gradients."""
+    predicted_variation: Tensor | None = None
+    """`(batch, latents)`, likewise of `predicted_attributions`."""
     path_points: Tensor | None = None
     """`(batch,)`, how many points of its path each example took; likewise."""
     outputs: Tensor
@@ -50,9 +56,9 @@ class Evidence:
     baseline_outputs: Tensor
     """`(1 or batch, outputs)`, at the decoded baselines, without residual."""
     explained_at: Tensor
-    """`(batch, classes)`, what is explained, where the attributions end."""
+    """`(batch, explained)`, what is explained, where the attributions end."""
     explained_at_baseline: Tensor
-    """`(batch, classes)`, what is explained, where the attributions start."""
+    """`(batch, explained)`, what is explained, where the attributions start."""
     latent_share: Tensor
     """`(batch,)`, share of the evidence that the latents carry (the rest is the residual's)."""
     labels: Tensor | None = None
@@ -76,11 +82,28 @@ class Evidence:
         return explained
 
     @property
-    def explained_names(self) -> tuple[str, ...]:
+    def chosen_classes(self) -> Chosen:
+        """Numbers of the classes that are attributed, or `"predicted"`; None for all."""
+        chosen: Chosen = self.settings.get("classes")
+        return chosen
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
         """Names of the explained outputs: the classes, or what a single one is."""
-        if self.attributions.shape[1] == len(self.class_names):
+        columns, classes = self.attributions.shape[1], len(self.class_names)
+        if self.chosen_classes is not None or columns == classes:
             return self.class_names
         return (self.settings["explained_name"],)
+
+    @property
+    def explained_names(self) -> tuple[str, ...]:
+        """Names of the classes that are attributed, one for each column of `attributions`."""
+        chosen = self.chosen_classes
+        if chosen is None:
+            return self.output_names
+        if chosen == "predicted":
+            return ("predicted class",)
+        return tuple(self.class_names[number] for number in chosen)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -127,14 +150,32 @@ class Evidence:
     @cached_property
     def target(self) -> Tensor:
         """`(batch,)`, which of the explained outputs is that of the predicted class."""
-        if self.attributions.shape[1] == 1:
+        if len(self.output_names) == 1:
             return torch.zeros_like(self.predicted)
         return self.predicted
 
     @cached_property
     def target_attributions(self) -> Tensor:
         """`(batch, latents)`, attributions to the predicted class."""
-        return self.of_target(self.attributions)
+        return self._of_target(self.attributions, self.predicted_attributions)
+
+    @cached_property
+    def target_variation(self) -> Tensor | None:
+        """`(batch, latents)`, likewise of `total_variation`."""
+        if self.total_variation is None:
+            return None
+        return self._of_target(self.total_variation, self.predicted_variation)
+
+    @cached_property
+    def change(self) -> Tensor:
+        """`(batch, classes)`, what attributions to each class should add up to."""
+        return self.of_columns(self.explained_at - self.explained_at_baseline)
+
+    @cached_property
+    def target_change(self) -> Tensor:
+        """`(batch,)`, change of what is explained of the predicted class, from start to end."""
+        change = self.explained_at - self.explained_at_baseline
+        return change.gather(1, self.target.unsqueeze(1))[:, 0]
 
     @cached_property
     def disagrees(self) -> Tensor:
@@ -170,8 +211,17 @@ class Evidence:
         return low, high
 
     def of_target(self, tensor: Tensor) -> Tensor:
-        """Rows `(batch, latents)` of the predicted class in `(batch, classes, latents)`."""
+        """Rows `(batch, latents)` of the predicted class in `(batch, explained, latents)`."""
         return tensor[torch.arange(len(tensor), device=tensor.device), self.target]
+
+    def of_columns(self, values: Tensor) -> Tensor:
+        """Of `(batch, explained)` the classes that are attributed: `(batch, classes)`."""
+        chosen = self.chosen_classes
+        if chosen is None:
+            return values
+        if chosen == "predicted":
+            return values.gather(1, self.target.unsqueeze(1))
+        return values[:, chosen]
 
     def class_index(self, target: int | str) -> int:
         """Return the number of a class, given by name or number.
@@ -210,89 +260,13 @@ class Evidence:
                 "Choose an existing one."
             )
 
-    def select(self, examples: Tensor | Sequence[int]) -> Self:
-        """Return the explanation of some examples only.
-
-        Args:
-            examples: A mask `(batch,)`, or indices.
-
-        Raises:
-            TypeError: It is a single number or a slice.
-            ValueError: No example is left, or an index is out of range.
-        """
-        batch, device = len(self.inputs), self.inputs.device
-        if isinstance(examples, slice) or not torch.as_tensor(examples, device=device).ndim:
-            raise TypeError(
-                f"`examples` must be a mask or a sequence of indices. Got {examples}. "
-                "Pass a list, e.g. [0] or range(8)."
-            )
-        chosen = torch.as_tensor(examples, device=device)
-        if chosen.dtype == torch.bool and chosen.shape == (batch,):
-            chosen = chosen.nonzero()[:, 0]
-        if (
-            chosen.dtype == torch.bool
-            or not len(chosen)
-            or bool(((chosen < -batch) | (chosen >= batch)).any())
-        ):
-            raise ValueError(
-                f"`examples` must leave at least one of the {batch} examples. Got {examples}. "
-                "Choose others, or explain more."
-            )
-        chosen = chosen.long()
-        shared = set() if self.settings["baselines_per_example"] else _OF_BASELINES
-        own: dict[str, Any] = {
-            name: tensor[chosen] for name, tensor in self.tensors().items() if name not in shared
-        }
-        return replace(self, **own)
-
-    def for_class(self, target: int | str) -> Self:
-        """Return the examples predicted as a class.
-
-        Args:
-            target: Its name or number.
-
-        Raises:
-            ValueError: There is no such class, no such prediction, or this is a regression.
-        """
-        mask = self.predicted == self.class_index(target)
-        return self._chosen(mask, f"are predicted as {target!r}")
-
-    def correct(self) -> Self:
-        """Return the examples whose prediction is the label.
-
-        Raises:
-            ValueError: There are no such examples, or no labels.
-        """
-        return self._chosen(self.predicted == self._labelled(), "are predicted right")
-
-    def wrong(self) -> Self:
-        """Return the examples whose prediction is not the label.
-
-        Raises:
-            ValueError: There are no such examples, or no labels.
-        """
-        return self._chosen(self.predicted != self._labelled(), "are predicted wrong")
-
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor that it holds, by name."""
         held = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in held.items() if isinstance(value, Tensor)}
 
-    def _labelled(self) -> Tensor:
-        if self.labels is None:
-            raise ValueError(
-                "`labels` must be known to tell right from wrong. Got an explanation without. "
-                "Pass labels to explain."
-            )
-        return self.labels
-
-    def _chosen(self, mask: Tensor, what: str) -> Self:
-        if not bool(mask.any()):
-            raise ValueError(
-                f"`examples` must leave at least one. Got {len(mask)} examples, of which none "
-                f"{what}. Explain more."
-            )
-        return self.select(mask)
-
-
-_OF_BASELINES = {"baselines", "baseline_outputs"}
+    def _of_target(self, columns: Tensor, apart: Tensor | None) -> Tensor:
+        """Rows of the predicted class: among all classes, the only ones, or kept apart."""
+        if apart is not None:
+            return apart
+        return columns[:, 0] if self.chosen_classes == "predicted" else self.of_target(columns)

@@ -1,7 +1,5 @@
 """explain(): from predictor, code and inputs to an Explanation."""
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -9,11 +7,10 @@ from typing import Any, cast
 from torch import Tensor
 
 from attributions.checks import check_mode, checked_predictor
-from attributions.codes import Code, Decoder, at_once, blocks_of, with_noise_of
+from attributions.codes import Code, Decoder, at_once, with_noise_of
 from attributions.methods.captum import Method, name_of, needs_gradient, takes_distribution
 from attributions.methods.paths import integrated_gradients
-from attributions.methods.quadrature import Rule
-from attributions.outputs import Contrast, Explained, Task, decisions
+from attributions.outputs import Explained, Task, decisions
 from attributions.predictors import Function
 from attributions.trim import Trim
 from trimvae.data.loading import Array, as_tensor
@@ -24,28 +21,27 @@ from trimvae.explanation.arguments import (
     check_baselines,
     check_inputs,
     class_names_of,
-    explained_name,
     feature_names_of,
     latent_names_of,
 )
 from trimvae.explanation.asking import as_frozen
 from trimvae.explanation.attributing import (
-    Attributed,
-    Path,
     Seen,
     attributed,
     ends,
     generator_of,
+    path_of,
     seen_at,
 )
 from trimvae.explanation.baselines import NamedBaseline, baselines_named
+from trimvae.explanation.columns import Classes, chosen_classes
 from trimvae.explanation.cues import mixed_cues
 from trimvae.explanation.explanation import Explanation
-from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.probing import Context
+from trimvae.explanation.recording import path_settings, settings_of
 from trimvae.explanation.redrawn import redrawn_figures
 from trimvae.explanation.within_latents import bundles_of
-from trimvae.tables.asking import for_rows, schema_of
+from trimvae.tables.asking import for_rows
 
 
 def explain(
@@ -55,6 +51,7 @@ def explain(
     *,
     preprocess: Function | None = None,
     explained: Explained = "centred_logit",
+    classes: Classes | None = None,
     residual: bool = False,
     explain_noise: bool = False,
     method: Method = integrated_gradients,
@@ -75,9 +72,10 @@ def explain(
     """Explain a predictor's outputs at some inputs through the latents of a code.
 
     By default, integrated gradients from the prior mean to the posterior mean, to every class
-    at once, with as many path points as completeness to 1 % needs. Neither code, predictor,
-    inputs nor random generators are changed, not even while another thread looks: both are asked
-    through frozen replicas, which are given copies.
+    at once (of more than 100 classes to the predicted one), with as many path points as
+    completeness to 1 % needs. Neither code, predictor, inputs nor random generators are changed,
+    not even while another thread looks: both are asked through frozen replicas, which are given
+    copies.
 
     Args:
         code: A trained VAE for these inputs, or anything else with `encode` and `decode`, such
@@ -92,6 +90,10 @@ def explain(
             default: none.
         explained: `"centred_logit"`, the logit minus the mean logit of the example; `"output"`,
             the predictor's own output; or a `Contrast` of two classes.
+        classes: To which classes: one by number or name, or several, in this order; `"predicted"`,
+            of each example its own, in one column; or `"all"`. Centred logits are those of all
+            classes, whichever are chosen, and figures and drawings are of the predicted class, as
+            ever. Default: all, or of more than 100 classes the predicted one.
         residual: Whether what the decoder leaves out is added back, held fixed. Then the
             attributions end at the predictor's output at the inputs themselves.
         explain_noise: Whether blocks of noise (an InfoGAN's) are explained as well. By default
@@ -135,9 +137,9 @@ def explain(
     Raises:
         TypeError: Inputs or outputs are not floating-point numbers, or `method` is none or does
             not know an option.
-        ValueError: Inputs do not fit the code; the predictor's device, dtype or batch size is
-            another, or its outputs are not finite or change from call to call in eval mode; or
-            another argument is out of range.
+        ValueError: Inputs do not fit the code; there is no such class; the predictor's device,
+            dtype or batch size is another, or its outputs are not finite or change from call to
+            call in eval mode; or another argument is out of range.
         RuntimeError: The predictor is not differentiable, or gradients are switched off by
             `torch.inference_mode` (`torch.no_grad` does no harm).
 
@@ -163,13 +165,14 @@ def explain(
     context, distribution = Context(frozen_code, frozen_predictor), takes_distribution(method)
     seen = seen_at(context, points)
     shown_classes = class_names_of(frozen_predictor, seen.outputs.shape[1], class_names)
+    chosen = chosen_classes(classes, frozen_predictor, seen.outputs, shown_classes)
     shown_latents = latent_names_of(frozen_code, seen.latents.shape[1], latent_names)
     known_labels = as_labels(labels, points)
     starts = starts_of(context, seen, baselines, background, distribution=distribution, seed=seed)
     if not explain_noise and not distribution:
         starts = with_noise_of(frozen_code, starts, seen.latents)
     trim = Trim(frozen_predictor, Decoder(frozen_code))
-    path = Path(seen.latents, starts, trim.residual(points, seen.latents) if residual else None)
+    path = path_of(trim, points, seen, starts, residual=residual, chosen=chosen)
     found = attributed(
         trim,
         path,
@@ -190,12 +193,11 @@ def explain(
         class_names=shown_classes,
         latent_names=shown_latents,
         settings={
-            **_settings_of(context, seen, class_names),
+            **settings_of(context, seen, class_names, chosen),
             "residual": residual,
             "baselines_per_example": not distribution and len(starts) == len(points) > 1,
             "method": name_of(method),
-            **_path_settings(found, n_steps),
-            **dict.fromkeys(("bundles", "cues", "redrawn")),
+            **path_settings(found, n_steps),
             "seed": seed,
             "feature_names": feature_names_of(inputs, feature_names, own),
         },
@@ -232,14 +234,6 @@ def _checked(explanation: Explanation, context: Context) -> Explanation:
     return replace(explanation, settings={**explanation.settings, **checked})
 
 
-def _path_settings(found: Attributed, n_steps: int | None) -> dict[str, Any]:
-    """How many points a path integral took on average, by which rule; None for other methods."""
-    if found.path_points is None:
-        return {"n_steps": None, "quadrature": None}
-    rule: Rule = "simpson" if n_steps is None else "gauss"
-    return {"n_steps": round(found.path_points.double().mean().item()), "quadrature": rule}
-
-
 def starts_of(
     context: Context,
     seen: Seen,
@@ -267,32 +261,3 @@ def starts_of(
         starts = as_tensor(baselines, "baselines").detach().to(seen.latents, copy=True)
     check_baselines(starts, seen.latents, distribution=distribution)
     return starts
-
-
-def _settings_of(context: Context, seen: Seen, class_names: Sequence[str] | None) -> dict[str, Any]:
-    """What is said of code and predictor, as plain values."""
-    code, predictor = context
-    explained = predictor.explained
-    contrast = list(explained) if isinstance(explained, Contrast) else None
-    recurrence = getattr(code.original, "recurrence", None)
-    schema = schema_of(code.original)
-    return {
-        "task": predictor.task,
-        "explained_name": explained_name(predictor, seen.outputs.shape[1], class_names),
-        "explained": None if contrast else explained,
-        "contrast": contrast,
-        "probabilities": predictor.probabilities,
-        "blocks": [list(block) for block in blocks_of(code, seen.latents.shape[1])],
-        "training": getattr(code.original, "trained_with", None),
-        "table": None if schema is None else schema.description,
-        "recurrence": recurrence._asdict() if isinstance(recurrence, Recurrence) else None,
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide the figures."""
-    names = ("trimvae", "torch", "captum", "numpy", "lightning")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in names
-    }

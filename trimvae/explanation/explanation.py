@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class Explanation(Exported):
     """What a predictor uses of each example, in latents, and how far to trust it.
 
-    Made by `explain`, in layers: `Evidence` holds the tensors and chooses among the examples,
-    `Usage` adds up which latents are used, `Weighed` says how far to trust it, `Probing` asks code
-    and predictor again, and `Exported` hands it to other libraries. Here it is compared, drawn and
-    kept.
+    Made by `explain`, in layers: `Evidence` holds the tensors, `Selecting` chooses among the
+    examples, `Usage` adds up which latents are used, `Weighed` says how far to trust it, `Probing`
+    asks code and predictor again, and `Exported` hands it to other libraries. Here it is compared,
+    drawn and kept.
     """
 
     def compare(self, other: Probing) -> Comparison:

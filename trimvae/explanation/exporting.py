@@ -31,7 +31,7 @@ class Exported(Probing):
         """One row per example and latent (and class): its value and attribution.
 
         Args:
-            all_classes: All explained outputs instead of the predicted class alone.
+            all_classes: All classes that are attributed instead of the predicted one alone.
 
         Returns:
             Columns `example`, `predicted`, `explained`, `latent`, `value` and `attribution`.
@@ -56,8 +56,11 @@ class Exported(Probing):
             "latents": (("example", "latent"), as_numpy(self.latents)),
             "outputs": (outputs, as_numpy(self.outputs)),
             "reencoded_outputs": (outputs, as_numpy(self.reencoded_outputs)),
-            "explained_at": (whole[:2], as_numpy(self.explained_at)),
-            "explained_at_baseline": (whole[:2], as_numpy(self.explained_at_baseline)),
+            "explained_at": (whole[:2], as_numpy(self.of_columns(self.explained_at))),
+            "explained_at_baseline": (
+                whole[:2],
+                as_numpy(self.of_columns(self.explained_at_baseline)),
+            ),
             "predicted": ("example", [self.class_names[index] for index in self.predicted]),
         }
         named = {"explained": list(self.explained_names), "latent": list(self.latent_names)}
@@ -83,7 +86,7 @@ class Exported(Probing):
         import shap
 
         values = as_numpy(self.attributions.transpose(1, 2))
-        base = as_numpy(self.explained_at_baseline)
+        base = as_numpy(self.of_columns(self.explained_at_baseline))
         single = values.shape[2] == 1
         return shap.Explanation(
             values[..., 0] if single else values,

@@ -17,18 +17,19 @@ def as_frame(evidence: Evidence, *, all_classes: bool) -> "pd.DataFrame":
 
     Args:
         evidence: An explanation.
-        all_classes: All explained outputs instead of the predicted class alone.
+        all_classes: All classes that are attributed instead of the predicted one alone.
     """
     import pandas as pd
 
-    examples, classes, latents = evidence.attributions.shape
-    shape = (examples, classes if all_classes else 1, latents)
+    attributions, names = evidence.attributions, evidence.explained_names
+    of_target = not all_classes or evidence.chosen_classes == "predicted"
+    if of_target:
+        attributions, names = evidence.target_attributions.unsqueeze(1), evidence.output_names
+    shape = attributions.shape
     indices = torch.meshgrid(*(torch.arange(size, device="cpu") for size in shape), indexing="ij")
     example, column, latent = (index.flatten() for index in indices)
-    if not all_classes:
-        column = evidence.target.cpu()[example]
+    explained = evidence.target.cpu()[example] if of_target else column
     predicted = evidence.predicted.cpu()[example]
-    names = evidence.explained_names
 
     def named(all_names: Sequence[str], column: torch.Tensor) -> "pd.Series[str]":
         # Objects: text of pandas itself takes no half surrogates, which names from files may hold.
@@ -38,9 +39,9 @@ def as_frame(evidence: Evidence, *, all_classes: bool) -> "pd.DataFrame":
         {
             "example": example.numpy(),
             "predicted": named(evidence.class_names, predicted),
-            "explained": named(names, column),
+            "explained": named(names, explained),
             "latent": named(evidence.latent_names, latent),
             "value": as_numpy(evidence.latents.cpu()[example, latent]),
-            "attribution": as_numpy(evidence.attributions.cpu()[example, column, latent]),
+            "attribution": as_numpy(attributions.cpu()[example, column, latent]),
         }
     )

@@ -181,7 +181,7 @@ def _are_texts(found: Any, count: int) -> bool:
 
 
 def _are_chosen(chosen: Any, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether attributions have the columns of the chosen classes, and the predicted one's apart."""
+    """Whether attributions have a column for each chosen class, and the predicted one apart."""
     columns, explained = (tensors[name].shape[1] for name in ("attributions", "explained_at"))
     apart = "predicted_attributions" in tensors
     if chosen is None or chosen == "predicted":

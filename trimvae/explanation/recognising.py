@@ -54,7 +54,7 @@ def told(value: Any) -> Any:
         return told(torch.from_numpy(array) if array.dtype.kind in "biuf" else array.tolist())
     if isinstance(value, Mapping):
         return {str(name): told(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return [told(each) for each in value]
     if value is None or isinstance(value, str | int | float):
         return value

@@ -17,14 +17,21 @@ from attributions.randomness import undisturbed
 from trimvae.data.batches import mix
 from trimvae.data.loading import Array, as_tensor
 from trimvae.data.streaming import source_of
-from trimvae.explanation.arguments import as_inputs, check_inputs, feature_names_of
+from trimvae.explanation.arguments import (
+    as_inputs,
+    check_inputs,
+    class_names_of,
+    feature_names_of,
+)
 from trimvae.explanation.asking import FrozenCode, as_frozen
 from trimvae.explanation.attributing import Seen, seen_at
 from trimvae.explanation.baselines import NamedBaseline
-from trimvae.explanation.explaining import explain, starts_of, versions
+from trimvae.explanation.columns import chosen_classes
+from trimvae.explanation.explaining import explain, starts_of
 from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.probing import Context
 from trimvae.explanation.recognising import check_same_run, keep_run, told, weights_of
+from trimvae.explanation.recording import versions
 from trimvae.explanation.shards import END, RUN, Shards, shard_path
 from trimvae.storage import read_json, write_json
 from trimvae.tables.asking import encoded_by, for_rows
@@ -98,9 +105,9 @@ def explain_into(
             `IterableDataset` do.
         part: `(rank, world)`, which process this is, of how many; default: as `torch.distributed`
             says where it is initialised, else `(0, 1)`.
-        **options: Others of `explain`: `residual`, `explain_noise`, `method_options`, `n_steps`,
-            `tolerance`, `max_points`, `class_names`, `latent_names`, `feature_names`, and
-            `check_parts`, which here asks about the first shard.
+        **options: Others of `explain`: `classes`, `residual`, `explain_noise`, `method_options`,
+            `n_steps`, `tolerance`, `max_points`, `class_names`, `latent_names`, `feature_names`,
+            and `check_parts`, which here asks about the first shard.
 
     Returns:
         The shards that the folder holds. With `part`, others may still be written.
@@ -145,7 +152,7 @@ def explain_into(
         )
         context = Context(frozen_code, frozen)
         seen = seen_at(context, first)
-        size = _size_for(first, seen) if shard_size is None else shard_size
+        size = _size_for(context, first, seen, options) if shard_size is None else shard_size
         check_counts(shard_size=size)
         given = {
             **{"shard_size": size, "examples": source.length, "seed": seed},
@@ -220,9 +227,13 @@ def _as_explained(code: FrozenCode, rows: Any) -> Tensor:
     return inputs
 
 
-def _size_for(first: Tensor, seen: Seen) -> int:
+def _size_for(context: Context, first: Tensor, seen: Seen, options: Mapping[str, Any]) -> int:
     """Examples of a shard whose largest tensor takes 64 MB."""
-    attributions = seen.outputs.shape[1] * seen.latents.shape[1]
+    outputs = seen.outputs.shape[1]
+    names = class_names_of(context.predictor, outputs, options.get("class_names"))
+    chosen = chosen_classes(options.get("classes"), context.predictor, seen.outputs, names)
+    columns = len(chosen) if isinstance(chosen, list) else outputs if chosen is None else 1
+    attributions = columns * seen.latents.shape[1]
     return max(1, min(_EXAMPLES, _NUMBERS // max(first[0].numel(), attributions)))
 
 

@@ -27,7 +27,8 @@ class Summed(NamedTuple):
     sizes: Tensor
     """`(rows, latents)`, their absolute values added up."""
     slopes: Tensor
-    """`(classes, latents)`, attribution per unit that a latent is above its baseline."""
+    """`(classes, latents)`, attribution per unit that a latent is above its baseline, as
+    `Explanation.slopes`."""
     effective_latents: Tensor
     """`(rows,)`, mean over each row."""
     agreement: Tensor
@@ -86,21 +87,19 @@ def summed(explanations: Iterable[Weighed], seed: int = 0) -> Summed:
 def _rows_of(explanation: Weighed) -> dict[str, Tensor]:
     """What is added up."""
     members = _members(explanation)
-    target, moved = explanation.target_attributions.double(), _moved(explanation)
+    target = explanation.target_attributions.double()
     effective = explanation.effective_latents.double()
-    attributions = explanation.attributions.double()
-    change = explanation.explained_at - explanation.explained_at_baseline
-    of_target = change.gather(1, explanation.target.unsqueeze(1))[:, 0].double()
+    moments, squares = explanation.slope_sums()
     return {
         "predicted": members.sum(dim=1),
         "sums": members @ target,
         "sizes": members @ target.abs(),
-        "moments": (attributions * moved.unsqueeze(1)).sum(dim=0),
-        "squares": moved.square().sum(dim=0),
+        "moments": moments,
+        "squares": squares,
         "effective": members @ effective.nan_to_num(0.0),
         "explained": members @ effective.isfinite().double(),
         "agreeing": members @ (~explanation.disagrees).double(),
-        "change": members @ of_target,
+        "change": members @ explanation.target_change.double(),
     }
 
 
@@ -110,8 +109,3 @@ def _members(explanation: Weighed) -> Tensor:
         return torch.ones_like(explanation.predicted, dtype=torch.float64).unsqueeze(0)
     rows = torch.arange(len(explanation.class_names), device=explanation.predicted.device)
     return (explanation.predicted == rows.unsqueeze(1)).double()
-
-
-def _moved(explanation: Weighed) -> Tensor:
-    """`(batch, latents)`, how far each latent is above its baseline."""
-    return (explanation.latents - explanation.starts).double()

@@ -122,4 +122,5 @@ def _can_be_turned(usage: Usage) -> bool:
     """Whether all latents may be turned into each other, and three classes have directions."""
     _, classes, latents = usage.attributions.shape
     one_block = len(usage.blocks) == 1 and usage.blocks[0].kind == "real"
-    return one_block and usage.by_class and classes > 2 and latents <= _MOST_TURNED
+    every_class = usage.by_class and usage.chosen_classes is None
+    return one_block and every_class and classes > 2 and latents <= _MOST_TURNED

@@ -174,7 +174,6 @@ def _use_in_words(weighed: Weighed, use: LatentUse) -> str:
 def _trust_figures(usage: Usage) -> dict[str, float]:
     outputs, reencoded = usage.outputs, usage.reencoded_outputs
     regression = usage.task == "regression"
-    change = usage.explained_at - usage.explained_at_baseline
     error = (usage.reconstructions - usage.inputs).pow(2).flatten(1).sum(dim=1).mean()
     scores = usage.target_attributions
     figures = {
@@ -183,15 +182,15 @@ def _trust_figures(usage: Usage) -> dict[str, float]:
         if regression
         else prediction_kl(outputs, reencoded),
         "reconstruction_error": error,
-        "completeness_error": completeness_error(usage.attributions, change),
-        "worst_completeness_error": completeness_by_class(usage.attributions, change).max(),
+        "completeness_error": completeness_error(usage.attributions, usage.change),
+        "worst_completeness_error": completeness_by_class(usage.attributions, usage.change).max(),
         "effective_latents": usage.effective_latents.nanmean(),
         "effective_latents_over_data": usage.effective_latents_over_data,
         "latents_for_90_percent": latents_for_share(scores).double().mean(),
         "latent_share": usage.latent_share.mean(),
     }
-    if usage.total_variation is not None:
-        figures["monotonicity"] = monotonicity(scores, usage.of_target(usage.total_variation))
+    if usage.target_variation is not None:
+        figures["monotonicity"] = monotonicity(scores, usage.target_variation)
     return {name: float(value) for name, value in figures.items()}
 
 
@@ -223,7 +222,11 @@ def _of_residual(weighed: Weighed) -> str:
     share = weighed.metrics["latent_share"]
     if not share < LEAST_LATENT_SHARE:
         return ""
-    return f"{1 - share:.0%} of the evidence is in the residual, which the latents do not explain."
+    return (
+        f"{1 - share:.0%} of the evidence is in the residual, which the latents do not explain. "
+        "A code that draws more carries more: train longer, with more latents or a larger "
+        "prediction_weight."
+    )
 
 
 def _of_variance(weighed: Weighed) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from attributions.checks import check_counts
 from attributions.measures.dependence import classes_per_latent
 from attributions.measures.simplicity import participation_ratio
-from trimvae.explanation.evidence import Evidence
+from trimvae.explanation.selecting import Selecting
 
 
 class LatentUse(NamedTuple):
@@ -21,7 +21,8 @@ class LatentUse(NamedTuple):
     share: float
     """Of the absolute attribution to predicted classes."""
     speaks_for: tuple[str, float]
-    """The explained output that high values raise most, by how much per unit."""
+    """The explained output that high values raise most, by how much per unit. (Where not all
+    classes are attributed, the predicted class among whose own examples they do.)"""
     speaks_against: tuple[str, float]
     """That which they lower most (raise least)."""
     classes: int | None
@@ -31,7 +32,7 @@ class LatentUse(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usage(Evidence):
+class Usage(Selecting):
     """Evidence, and what the predictor uses by it."""
 
     @cached_property
@@ -83,9 +84,15 @@ class Usage(Evidence):
         return torch.stack(parts, dim=2)
 
     @cached_property
+    def target_by_block(self) -> Tensor:
+        """`(batch, blocks)`, the same of the attributions to the predicted class."""
+        parts = [self.target_attributions[:, b.start : b.stop].sum(dim=1) for b in self.blocks]
+        return torch.stack(parts, dim=1)
+
+    @cached_property
     def block_shares(self) -> Tensor:
         """`(blocks,)`, each block's share of the absolute attribution to predicted classes."""
-        return _shares(self.of_target(self.by_block))
+        return _shares(self.target_by_block)
 
     @cached_property
     def by_predicted_class(self) -> tuple[Tensor, Tensor]:
@@ -112,9 +119,20 @@ class Usage(Evidence):
         """`(classes, latents)`, attribution per unit that a latent is above its baseline.
 
         The least-squares slope over the examples: positive where high values speak for the class.
+        Where not all classes are attributed, a row for every class over the examples that are
+        predicted as it, 0 where there is none.
         """
-        moved = (self.latents - self.starts).unsqueeze(1)
-        return (self.attributions * moved).sum(dim=0) / moved.pow(2).sum(dim=0).clamp_min(1e-12)
+        moments, squares = self.slope_sums()
+        return (moments / squares.clamp_min(1e-12)).to(self.attributions)
+
+    def slope_sums(self) -> tuple[Tensor, Tensor]:
+        """Both sides of the ratio that `slopes` are, in double precision: they add up."""
+        moved = (self.latents - self.starts).double()
+        if self.chosen_classes is None:
+            moments = (self.attributions.double() * moved.unsqueeze(1)).sum(dim=0)
+            return moments, moved.square().sum(dim=0)
+        members = torch.stack(self._members()).double()
+        return members @ (self.target_attributions.double() * moved), members @ moved.square()
 
     def mean_by_class(self, values: Tensor) -> Tensor:
         """Mean of `(batch, ...)` over each predicted class, `(rows, ...)`; NaN over none."""
@@ -144,8 +162,11 @@ class Usage(Evidence):
         return found
 
     def _use_of(self, latent: int) -> LatentUse:
-        slopes, names = self.slopes[:, latent], self.explained_names
-        most, least = int(slopes.argmax()), int(slopes.argmin())
+        slopes, names = self.slopes[:, latent], self.output_names
+        rows = list(range(len(slopes)))
+        if self.chosen_classes is not None:
+            rows = self.predicted.unique().tolist()
+        most, least = rows[int(slopes[rows].argmax())], rows[int(slopes[rows].argmin())]
         return LatentUse(
             latent,
             self.latent_names[latent],

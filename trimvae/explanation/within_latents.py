@@ -41,7 +41,8 @@ class Within(NamedTuple):
     name: str
     """Of the latent."""
     attributions: Tensor
-    """`(batch, classes, groups)`; over the groups they add up to the latent's attributions."""
+    """`(batch, classes, groups)`; over the groups they add up to the latent's attributions. Where
+    not all classes were attributed, those to the predicted class alone, `(batch, 1, groups)`."""
     names: tuple[str, ...]
     """Of the groups."""
     drawn: Tensor
@@ -91,8 +92,10 @@ def split_within(
         )
     parts = transform_of(transform, weighed)
     check_splitting(parts, weighed.inputs)
+    every_class = weighed.chosen_classes is None
+    classes = weighed.attributions.shape[1] if every_class else 1
     attributions = weighed.attributions.new_empty(
-        *weighed.attributions.shape[:2], len(parts.group_names)
+        len(weighed.inputs), classes, len(parts.group_names)
     )
     residual = _residual(weighed)
     for count in weighed.path_points.unique().tolist():
@@ -104,10 +107,12 @@ def split_within(
             [latent],
             parts,
             residual=None if residual is None else residual[rows],
+            target=None if every_class else weighed.target[rows],
             n_steps=count,
             rule=weighed.settings["quadrature"],
         )[:, 0]
-    sizes = weighed.of_target(attributions).abs().sum(dim=0)
+    of_target = weighed.of_target(attributions) if every_class else attributions[:, 0]
+    sizes = of_target.abs().sum(dim=0)
     before, after = _moved(weighed, trim, latent, _MOVED)
     few = len(parts.group_names) <= FEW_PARTS
     return Within(

@@ -67,9 +67,7 @@ def whole_change(explanation: Weighed) -> float:
 
     Where latents cancel each other, a cell may be larger than the change.
     """
-    change = explanation.explained_at - explanation.explained_at_baseline
-    rows = torch.arange(len(change), device=change.device)
-    changes = explanation.mean_by_class(change[rows, explanation.target])
+    changes = explanation.mean_by_class(explanation.target_change)
     cells, _ = explanation.by_predicted_class
     return float(torch.cat([changes.flatten(), cells.flatten()]).nan_to_num().abs().max())
 
@@ -85,7 +83,7 @@ def plot_blocks(explanation: Usage, **options: Any) -> "Figure":
     Returns:
         The figure.
     """
-    rows = explanation.mean_by_class(explanation.of_target(explanation.by_block))
+    rows = explanation.mean_by_class(explanation.target_by_block)
     defaults = {
         "class_names": row_names(explanation),
         "latent_names": [block.name for block in explanation.blocks],
@@ -99,6 +97,6 @@ def row_names(explanation: Usage) -> tuple[str, ...]:
     """Names of the rows that means over predicted classes have."""
     if not explanation.by_class:
         return (explanation.settings["explained_name"],)
-    if explanation.attributions.shape[1] == 1:
+    if len(explanation.output_names) == 1:
         return tuple(f"predicted {name}" for name in explanation.class_names)
     return explanation.class_names

@@ -139,9 +139,9 @@ def contributions(
 
 def _label(explanation: Evidence, target: int) -> str:
     label: str = explanation.settings["explained_name"]
-    if len(explanation.explained_names) == 1:
+    if len(explanation.output_names) == 1:
         return label
-    return f"{label} of {explanation.explained_names[target]}"
+    return f"{label} of {explanation.output_names[target]}"
 
 
 def _title(explanation: Evidence, example: int) -> str:

@@ -1,3 +1,5 @@
+import math
+
 import captum.attr
 import numpy as np
 import pytest
@@ -106,6 +108,53 @@ def test_all_methods_of_ours_agree_on_a_linear_model():
     signed = saliency(trim, case.latents, absolute=False)
     torch.testing.assert_close(signed, case.jacobian.expand(5, -1, -1))
     torch.testing.assert_close(saliency(trim, case.latents), signed.abs())
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        (integrated_gradients, {"n_steps": 5}),
+        (integrated_gradients, {"n_steps": 5, "mode": "forward"}),
+        (expected_gradients, {}),
+        (exact_shapley, {}),
+        (saliency, {}),
+        (input_x_gradient, {}),
+        (FeatureAblation, {}),
+        (DeepLift, {}),
+        (DeepLiftShap, {}),
+        (IntegratedGradients, {"method": "riemann_middle"}),
+    ],
+)
+@pytest.mark.parametrize("with_residual", [True, False])
+def test_classes_that_are_wanted_get_what_they_get_among_all(method, options, with_residual):
+    trim, latents, residual, _ = relu_case()
+    given = {"residual": residual if with_residual else None, "max_points": 7, **options}
+    targets = torch.tensor([[0, 2], [2, 1], [1, 1], [2, 0], [0, 1]])
+    every = attribute(method, trim, latents, **given)
+    some = attribute(method, trim, latents, targets=targets, **given)
+    expected = every.gather(1, targets.unsqueeze(2).expand(-1, -1, 4))
+    torch.testing.assert_close(some, expected, atol=1e-5, rtol=0)
+
+
+def test_a_path_is_as_fine_as_the_classes_that_are_wanted_need():
+    def curved(latents):  # the second output bends, the first does not
+        return torch.stack([latents.sum(dim=1), (8 * latents[:, 0]).sin()], dim=1)
+
+    latents = torch.ones(2, 2, dtype=torch.float64)
+    found = integrated_gradients(
+        curved, latents, targets=torch.tensor([[0], [1]]), n_steps=None, tolerance=1e-4
+    )
+    assert found.n_steps[0] == 9 < found.n_steps[1]
+    expected = torch.tensor([[1.0, 1.0], [math.sin(8), 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(found.attributions[:, 0], expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [torch.tensor([0, 1, 2, 0, 1]), torch.zeros(5, 1)])
+@pytest.mark.parametrize("method", [integrated_gradients, exact_shapley, saliency])
+def test_wanted_classes_must_be_rows_of_whole_numbers(method, wrong):
+    trim, latents, _, _ = relu_case()
+    with pytest.raises(ValueError, match=r"`targets` must be whole numbers \(batch, wanted\)"):
+        attribute(method, trim, latents, targets=wrong)
 
 
 @pytest.mark.parametrize("method", [DeepLift, KernelShap, expected_gradients])

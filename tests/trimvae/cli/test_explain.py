@@ -53,6 +53,29 @@ def test_a_method_is_chosen_by_name(run, folder):
         assert explanation.settings["method"] == method
 
 
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        (["predicted"], "predicted"),
+        (["all"], None),
+        (["blü"], [2]),
+        (["2", "red"], [2, 0]),
+        ([], None),
+    ],
+)
+def test_classes_are_chosen_by_name_or_number(asked, chosen, run, folder):
+    options = [part for each in asked for part in ("--classes", each)]
+    result = call("explain", "run", "--trust", "--examples", "4", *options, "--out", "seen")
+    assert result.exit_code == 0, result.output
+    explanation = Explanation.load(folder / "seen" / "explanation.safetensors")
+    assert explanation.chosen_classes == chosen
+
+
+def test_a_class_that_is_none_is_refused(run, folder):
+    with pytest.raises(ValueError, match="must be classes that the predictor has. Got 'pink'"):
+        call("explain", "run", "--trust", "--classes", "pink", "--out", "seen")
+
+
 def test_baselines_residual_points_and_names_are_those_asked_for(run, folder):
     (folder / "names.json").write_text('{"z1": "width"}')
     options = ("--residual", "--n-steps", "5", "--latent-names", "names.json")

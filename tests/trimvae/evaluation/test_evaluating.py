@@ -194,3 +194,15 @@ def test_half_precision_is_evaluated_as_well(dtype):
     found = evaluate(vae, predictor, inputs, **{**OPTIONS, "n_alpha": 5, "n_beta": 5})
     assert {"sensitivity", "infidelity", "reread", "direction"} < set(found.metrics)
     assert all(math.isfinite(value) for value in found.metrics.values())
+
+
+def test_of_many_classes_the_predicted_ones_are_evaluated():
+    torch.manual_seed(0)
+    vae, predictor = VAE.dense((6,), 3, hidden=(16,)), nn.Linear(6, 120)
+    inputs = torch.randn(30, 6)
+    found = evaluate(vae, predictor, inputs, batch_size=16, **OPTIONS)
+    assert found.settings["classes"] == "predicted"
+    whole = explain(vae, predictor, inputs, classes="all").metrics
+    for name in ("agreement", "effective_latents", "class_dependence", "monotonicity"):
+        assert found.metrics[name] == pytest.approx(whole[name], abs=1e-3), name
+    assert found.metrics["completeness_error"] <= 0.01

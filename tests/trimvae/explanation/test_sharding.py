@@ -166,6 +166,23 @@ def test_baselines_of_each_example_stay_with_it_in_a_sample(asked, tmp_path):
         torch.testing.assert_close(shards.select(rows).starts, whole.select(rows).starts)
 
 
+@pytest.mark.parametrize("classes", [[2, 0], "predicted"])
+def test_chosen_classes_are_those_of_every_shard(classes, asked, tmp_path):
+    options = {"classes": classes, "n_steps": 4}
+    shards = explain_into(tmp_path / "a", *asked, shard_size=8, **options)
+    whole = explain(*asked, **options)
+    joined = torch.cat([shard.attributions for shard in shards])
+    torch.testing.assert_close(joined, whole.attributions)
+    some = shards.select([29, 3])
+    assert some.chosen_classes == classes
+    torch.testing.assert_close(some.target_attributions, whole.target_attributions[[29, 3]])
+    every = explain_into(tmp_path / "b", *asked, shard_size=8, n_steps=4)
+    torch.testing.assert_close(shards.sums.means, every.sums.means, equal_nan=True)
+    shards.plot()
+    with pytest.raises(ValueError, match="classes"):
+        explain_into(tmp_path / "a", *asked, shard_size=8, n_steps=4, classes=[1])
+
+
 def test_nothing_of_the_callers_changes(asked, tmp_path):
     vae, predictor, inputs = asked
     vae.train()
