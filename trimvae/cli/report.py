@@ -30,6 +30,17 @@ def report_command(
         int, typer.Option(help="How many of them get a card with sliders.", min=0)
     ] = 24,
     latent_names: LatentNames = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another run, whose explanation stands beside this one."),
+    ] = None,
+    against_classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:FUNCTION of another classifier, to stand beside this one, seen through "
+            "the code of --against or the run's own."
+        ),
+    ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "What the classifier uses",
     out: Annotated[
         Path | None, typer.Option(help="The file to write; default: RUN/report.html.")
@@ -38,9 +49,11 @@ def report_command(
 ) -> None:
     """Write a run's explanation as one HTML page that opens anywhere, without network.
 
-    Where `trimvae evaluate` was run before, its figures are added.
+    Where `trimvae evaluate` was run before, its figures are added. With --against or
+    --against-classifier the same inputs are explained twice, side by side.
 
     Example: trimvae report runs/mine --classifier my_model.py:load --title "Seen in birds"
+    Example: trimvae report runs/mine --trust --against runs/another
     """
     from trimvae.cli.opening import open_run
     from trimvae.cli.trusting import Named
@@ -48,15 +61,32 @@ def report_command(
     speaker = Speaker(as_json)
     named = Named(classifier, preprocess, trust)
     opened = open_run(run, named, data)
+    other = None
+    if against is not None or against_classifier is not None:
+        beside = Named(against_classifier or classifier, preprocess, trust)
+        other = open_run(against or run, beside)._replace(
+            inputs=opened.inputs, labels=opened.labels
+        )
     evaluation = load_evaluation(opened.folder)
     with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
         explanation = opened.explain(examples, latent_names=latent_names)
+        second = None if other is None else other.explain(examples)
     with speaker.working("writing the report"):
         path = explanation.to_html(
             out or opened.folder / "report.html",
             title=title,
             evaluation=evaluation,
+            against=second,
+            called=_called(run, against, against_classifier),
             max_examples=shown,
         )
     speaker.warnings(explanation.warnings)
     speaker.end(path, f"open {path} in a browser", explanation.to_dict())
+
+
+def _called(run: Path, against: Path | None, classifier: str | None) -> tuple[str, str]:
+    """What two explanations are called: by their runs, or where it is one run, by what differs."""
+    first, second = run.resolve(), (against or run).resolve()
+    if first == second:
+        return "the classifier", classifier or "the same"
+    return (first.name, second.name) if first.name != second.name else (str(first), str(second))

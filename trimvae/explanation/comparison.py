@@ -63,8 +63,8 @@ class Comparison(NamedTuple):
         return float(rank_correlation(ours, theirs))
 
     @property
-    def in_words(self) -> str:
-        """Whether the two explanations agree, in sentences.
+    def verdict(self) -> str:
+        """Whether the two explanations agree, in a sentence.
 
         They do where the strongest latent is the same for 70 % of the examples, and where what is
         said beyond the class correlates .6.
@@ -80,10 +80,13 @@ class Comparison(NamedTuple):
             f"{self.same_strongest:.0%} of the examples, and beyond the {what} "
         )
         if math.isnan(self.within_class_correlation):
-            said += "at least one says nothing."
-        else:
-            said += f"they correlate {self.within_class_correlation:.2f}."
-        said += f" The latents that they use correlate {self.used_correlation:.2f}"
+            return said + "at least one says nothing."
+        return said + f"they correlate {self.within_class_correlation:.2f}."
+
+    @property
+    def in_words(self) -> str:
+        """The verdict, and whether the two explanations use the same latents, in sentences."""
+        said = f"{self.verdict} The latents that they use correlate {self.used_correlation:.2f}"
         if math.isnan(self.drawn_likeness):
             return said + "."
         return said + f", and what these draw has a cosine of {self.drawn_likeness:.2f}."

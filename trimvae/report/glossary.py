@@ -34,21 +34,26 @@ _TERMS = {
     "check": "A figure with a bound, from which on the page can be relied on; ✓ where it is "
     "reached.",
     "flip": "A decision that becomes another one as a factor moves.",
+    "likeness": "The cosine of what two explanations say of an input, factor by factor: 1 where "
+    "both say the same, 0 where they have nothing in common; a mean over the inputs.",
     "found again": "The same factor was found by another code, trained apart on the same inputs.",
 }
 
 
-def meanings(explanation: Weighed) -> list[Term]:
+def meanings(explanation: Weighed, *, compared: bool = False) -> list[Term]:
     """The words that a report uses, in alphabetical order, and every trust figure among them.
 
     Args:
         explanation: Whose report it is; what is not in it is left out.
+        compared: Whether another explanation stands beside it.
 
     Returns:
         One term for each.
     """
     explained = explanation.settings["explained_name"]
     found = {name: text.format(explained=explained) for name, text in _TERMS.items()}
+    if not compared:
+        del found["likeness"]
     if explanation.recurrence is None:
         del found["found again"]
     if explanation.task == "regression":

@@ -11,7 +11,7 @@ from trimvae.figures.classes import row_names
 # Classes with a row in the heatmap and a section of their own.
 MOST_CLASSES = 30
 
-_MOST_LATENTS = 20
+MOST_LATENTS = 20
 
 # Of the largest number: smaller ones have no arrow, as in figures.
 _LEAST_ARROW = 0.05
@@ -24,7 +24,8 @@ class Cell(NamedTuple):
     """One number of the heatmap with its colours."""
 
     text: str
-    """The number, and ▲ where more of the latent speaks for the class, ▼ where less does."""
+    """The number, and ▲ where more of the latent speaks for the class, ▼ where less does; a dash
+    for a class that is never predicted."""
     background: str
     ink: str
 
@@ -40,20 +41,42 @@ class Row(NamedTuple):
     """Whether its examples are often decided otherwise when re-encoded."""
 
 
-def heatmap(explanation: Weighed) -> dict[str, Any]:
-    """Mean attributions to the predicted classes as a coloured table.
+class Shown(NamedTuple):
+    """Which part of a heatmap is shown, and which number has the strongest colour."""
 
-    The classes of largest attributions and the most used latents, both in their own order, with
-    how many were left out.
-    """
-    attributions, effective = explanation.by_predicted_class
-    names, agreement = row_names(explanation), explanation.agreement_by_class
-    values = attributions.cpu().double().numpy()
+    rows: list[int]
+    columns: list[int]
+    limit: float
+
+
+def shown_part(explanation: Weighed) -> Shown:
+    """The classes of largest attributions and the most used latents, both in their own order."""
+    values = mean_attributions(explanation)
     present = np.flatnonzero(~np.isnan(values).all(axis=1))
     strength = np.nansum(np.abs(values[present]), axis=1)
     rows = np.sort(present[np.argsort(-strength)[:MOST_CLASSES]])
-    columns = explanation.shares.argsort(descending=True)[:_MOST_LATENTS].sort().values.tolist()
-    limit = float(np.nanmax(np.abs(values[rows]), initial=0.0)) or 1.0
+    columns = explanation.shares.argsort(descending=True)[:MOST_LATENTS].sort().values.tolist()
+    return Shown(rows.tolist(), columns, float(np.nanmax(np.abs(values[rows]), initial=0.0)) or 1.0)
+
+
+def mean_attributions(explanation: Weighed) -> "np.ndarray[Any, Any]":
+    """`(rows, latents)`, of each predicted class; NaN where a class is never predicted."""
+    values: np.ndarray[Any, Any] = explanation.by_predicted_class[0].cpu().double().numpy()
+    return values
+
+
+def heatmap(explanation: Weighed, part: Shown | None = None) -> dict[str, Any]:
+    """Mean attributions to the predicted classes as a coloured table.
+
+    Args:
+        explanation: An explanation.
+        part: What of it is shown; default: the classes of largest attributions and the most used
+            latents, with how many were left out.
+    """
+    values, effective = mean_attributions(explanation), explanation.by_predicted_class[1]
+    names, agreement = row_names(explanation), explanation.agreement_by_class
+    present = ~np.isnan(values).all(axis=1)
+    rows, columns, limit = part or shown_part(explanation)
     slopes = explanation.slopes.expand(len(values), -1).cpu().double().numpy()
     doubtful = explanation.doubtful_classes
     return {
@@ -61,16 +84,16 @@ def heatmap(explanation: Weighed) -> dict[str, Any]:
             Row(
                 names[row],
                 [_cell(float(values[row, j]), float(slopes[row, j]), limit) for j in columns],
-                f"{float(effective[row]):.1f}",
-                "" if agreement is None else f"{float(agreement[row]):.2f}",
+                f"{float(effective[row]):.1f}" if present[row] else "",
+                "" if agreement is None or not present[row] else f"{float(agreement[row]):.2f}",
                 doubtful is not None and bool(doubtful[row]),
             )
-            for row in rows.tolist()
+            for row in rows
         ],
         "columns": [explanation.latent_names[column] for column in columns],
-        "left_out": len(present) - len(rows),
+        "left_out": int(present.sum()) - int(present[rows].sum()),
         "latents_left_out": len(explanation.latent_names) - len(columns),
-        "empty": len(values) - len(present),
+        "empty": int((~present).sum()),
     }
 
 
@@ -78,6 +101,8 @@ def _cell(value: float, slope: float, limit: float) -> Cell:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
+    if np.isnan(value):
+        return Cell("\N{EN DASH}", "transparent", "inherit")
     background = colormaps[DIVERGING](0.5 + 0.5 * value / limit)[:3]
     text = f"{value:+.1f}" if limit >= 1 else f"{value:+.2g}"
     if abs(value) >= _LEAST_ARROW * limit and slope:

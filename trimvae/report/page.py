@@ -13,6 +13,7 @@ from trimvae.evaluation.result import Evaluation
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.figures.trust import checks
+from trimvae.report.comparing import check_against, comparison_section
 from trimvae.report.details import findings
 from trimvae.report.examples import example_card
 from trimvae.report.glossary import anchor_of, meanings
@@ -41,6 +42,8 @@ def write_report(
     *,
     title: str = "What the classifier uses",
     evaluation: Evaluation | None = None,
+    against: Probing | None = None,
+    called: tuple[str, str] = ("this", "the other"),
     max_examples: int = 24,
     n_latents: int = 10,
     frames: int = 11,
@@ -58,6 +61,10 @@ def write_report(
         path: The file; written whole or not at all. Missing folders are made.
         title: Of the page.
         evaluation: Of the same code and predictor, whose figures are added; default: none.
+        against: Another explanation of the same inputs and classes, by another predictor, another
+            code or both: a section shows both side by side, what they have in common and where
+            they part, and the rest of the page stays with the first; default: none.
+        called: What the two are called there.
         max_examples: Examples shown, in the order of the batch. Up to half of them are those that
             went wrong: misclassified, or decided otherwise when re-encoded; the rest is spread
             evenly over the predicted classes.
@@ -69,7 +76,8 @@ def write_report(
         The path.
 
     Raises:
-        ValueError: A count is below 1, or `frames` below 2.
+        ValueError: A count is below 1, or `frames` below 2; or `against` explains other inputs,
+            other classes or another output.
         PermissionError: The folder cannot be written to.
     """
     if min(max_examples, n_latents, max_pixels) < 1 or frames < 2:
@@ -82,6 +90,8 @@ def write_report(
         explanation,
         title=title,
         evaluation=evaluation,
+        against=against,
+        called=called,
         max_examples=max_examples,
         n_latents=n_latents,
         frames=frames,
@@ -98,6 +108,8 @@ def render_report(
     *,
     title: str,
     evaluation: Evaluation | None = None,
+    against: Probing | None = None,
+    called: tuple[str, str] = ("this", "the other"),
     max_examples: int = 24,
     n_latents: int = 10,
     frames: int = 11,
@@ -107,6 +119,8 @@ def render_report(
     own, explanation = explanation, with_marked_names(with_shown_names(explanation))
     folder = resources.files("trimvae.report") / "templates"
     style, script = ((folder / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    if against is not None:
+        check_against(own, against)
     shown = chosen_examples(explanation, max_examples)
     used = explanation.top(min(n_latents, len(explanation.latent_names)))
     return _template().render(
@@ -115,7 +129,7 @@ def render_report(
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         explanation=explanation,
-        glossary=meanings(explanation),
+        glossary=meanings(explanation, compared=against is not None),
         names={
             "report": checksum(
                 {"attributions": own.attributions}, {"names": repr(own.latent_names)}
@@ -127,6 +141,10 @@ def render_report(
         checks=checks(explanation),
         evaluation=evaluation,
         more_warnings=[] if evaluation is None else _unsaid(evaluation, explanation),
+        comparison=None
+        if against is None
+        else comparison_section(explanation, against, called, max_pixels),
+        shown=shown,
         heatmap=heatmap(explanation),
         latents=[latent_section(explanation, use, max_pixels) for use in used],
         classes=class_sections(explanation, max_pixels),

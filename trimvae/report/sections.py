@@ -36,7 +36,7 @@ def latent_section(explanation: Probing, use: LatentUse, max_pixels: int) -> dic
     section: dict[str, Any] = {"use": use, "frames": [], "flips": []}
     if not explanation.can_be_asked:
         return section
-    section["typical"] = typical = _typical_example(explanation)
+    section["typical"] = typical = typical_example(explanation)
     traversal = explanation.traverse(typical, use.latent, n_steps=25)
     every = 4 if are_images(explanation) else 6  # columns of numbers take more room
     section["frames"] = _frames(explanation, traversal, range(0, 25, every), max_pixels)
@@ -47,7 +47,7 @@ def latent_section(explanation: Probing, use: LatentUse, max_pixels: int) -> dic
     return section
 
 
-def _typical_example(explanation: Probing) -> int:
+def typical_example(explanation: Probing) -> int:
     """The example that is nearest to the mean latents."""
     centred = explanation.latents - explanation.latents.mean(dim=0)
     return int(centred.norm(dim=1).argmin())

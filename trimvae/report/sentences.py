@@ -175,12 +175,12 @@ def _direction(explanation: Weighed, use: LatentUse) -> str:
         return f"More of {use.name} {'raises' if up > 0 else 'lowers'} the {most}."
     if not explanation.by_class:
         return f"{'More' if up > 0 else 'Less'} of {use.name} speaks for {most}."
-    if len(explanation.explained_names) == 1:  # a binary logit, which speaks for its second class
+    if len(explanation.output_names) == 1:  # a binary logit, which speaks for its second class
         negative, positive = explanation.class_names
         most, least = (positive, negative) if up > 0 else (negative, positive)
     elif not up > 0 > down:
         return f"More of {use.name} speaks more for {most} than for {least}."
-    degree = " most" if len(explanation.explained_names) > 2 else ""
+    degree = " most" if len(explanation.output_names) > 2 else ""
     return f"More of {use.name} speaks{degree} for {most}, less of it for {least}."
 
 

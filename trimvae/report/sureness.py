@@ -8,7 +8,7 @@ from trimvae.figures.trust import checks
 from trimvae.report.wording import asked_model, in_letters, listed, percent, plural
 
 # From this correlation on, a factor of one explanation is that of another.
-_SAME = 0.7
+SAME = 0.7
 
 # Lost factors that are named; of more, how many.
 _FEW = 3
@@ -55,7 +55,7 @@ def found_again(explanation: Weighed, main: list[LatentUse], comparison: Compari
         return ""
     if comparison is not None:
         alike = comparison.latent_correlation[[use.latent for use in main]].tolist()
-        lost = [use.name for use, value in zip(main, alike, strict=True) if value < _SAME]
+        lost = [use.name for use, value in zip(main, alike, strict=True) if value < SAME]
         least = f" (correlation {min(alike):.2f}{' or more' if len(main) > 1 else ''})"
         by = "A second explanation"
     else:

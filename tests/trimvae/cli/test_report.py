@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -16,6 +17,24 @@ def test_a_report_needs_the_run_alone_and_takes_the_evaluation_along(run, folder
     assert call("evaluate", "run", "--trust", "--interventions", "10").exit_code == 0
     assert call("report", "run", "--trust", "--out", "elsewhere/page.html").exit_code == 0
     assert "flip at 1" in (folder / "elsewhere" / "page.html").read_text("utf-8")
+
+
+def test_another_run_and_another_classifier_stand_beside_the_run_s_own(run, folder):
+    shutil.copytree(run, folder / "another")
+    assert call("report", "run", "--trust", "--against", "another").exit_code == 0
+    page = (run / "report.html").read_text("utf-8")
+    assert "Side by side: run and another" in page
+    assert "One classifier and one code, explained twice." in page
+    other = folder / "other_model.py"
+    text = (folder / "my_model.py").read_text("utf-8")
+    other.write_text(text.replace("manual_seed(1)", "manual_seed(5)"), "utf-8")
+    said = ("--against-classifier", "other_model.py:load")
+    with pytest.warns(UserWarning, match="weights"):
+        result = call("report", "run", "--trust", *said)
+    assert result.exit_code == 0, result.output
+    page = (run / "report.html").read_text("utf-8")
+    assert "Side by side: the classifier and other_model.py:load" in page
+    assert "Two classifiers, seen through the same code." in page
 
 
 @pytest.mark.parametrize("command", ["explain", "evaluate", "report"])

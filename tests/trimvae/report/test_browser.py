@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.trimvae.explanation.made import image_explanation, table_explanation
+from tests.trimvae.report.test_comparing import another
 from tests.trimvae.report.test_page import EVIL
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -28,8 +29,8 @@ def opened(browser, tmp_path):
     """Open an explanation's page; collect what it complains of and fetches."""
     contexts = []
 
-    def open_(explanation, *, width=1280, dark=False):
-        path = explanation.to_html(tmp_path / "report.html", title=EVIL)
+    def open_(explanation, *, width=1280, dark=False, **options):
+        path = explanation.to_html(tmp_path / "report.html", title=EVIL, **options)
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
         )
@@ -219,18 +220,20 @@ def test_print_is_light_and_shows_no_sliders(opened):
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("make", "width", "dark"),
+    ("make", "width", "dark", "beside"),
     [
-        (image_explanation, 1280, False),
-        (image_explanation, 390, True),
-        (table_explanation, 390, False),
+        (image_explanation, 1280, False, True),
+        (image_explanation, 390, True, True),
+        (table_explanation, 390, False, False),
     ],
 )
-def test_axe_finds_nothing_against_wcag_aa(opened, make, width, dark):
+def test_axe_finds_nothing_against_wcag_aa(opened, make, width, dark, beside):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
     asked = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
-    page = opened(make(batch=4), width=width, dark=dark)
+    one = make(batch=4)
+    other = another(one, classifier=True, code=True) if beside else None
+    page = opened(one, width=width, dark=dark, against=other)
     page.evaluate("document.querySelectorAll('details').forEach(node => { node.open = true; })")
     found = axe.Axe().run(page, options=asked).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
