@@ -56,23 +56,51 @@ def test_training_that_is_interrupted_says_how_to_go_on_and_does(folder, sent, c
     json.loads((folder / "run" / "configuration.json").read_text())
 
 
-def test_a_command_that_reads_leaves_what_was_there(run, folder):
+SLOW = """
+import pathlib, time, torch, my_model
+
+class Slow(torch.nn.Sequential):
+    def forward(self, inputs):
+        pathlib.Path("waiting").touch()
+        time.sleep(600)
+
+def load():
+    return Slow(my_model.load())
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "sent", "code"),
+    [
+        ("explain", signal.SIGTERM, 143),
+        ("evaluate", signal.SIGINT, 130),
+        ("report", signal.SIGTERM, 143),
+    ],
+)
+def test_a_command_that_reads_leaves_what_was_there(run, folder, command, sent, code):
     before = content(run)
-    (folder / "slow.py").write_text(
-        "import pathlib, time, my_model\n"
-        "def load():\n"
-        "    pathlib.Path('waiting').touch()\n"
-        "    time.sleep(600)\n"
-    )
+    (folder / "slow.py").write_text(SLOW)
     named = ("--classifier", "slow.py:load", "--preprocess", "my_model.py:preprocessing")
-    process = start("explain", "run", *named)
+    process = start(command, "run", *named)
     until(process, folder / "waiting")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert "Run the command again" in said
+    assert process.returncode == code, said
+    assert "Run the command again" in said.splitlines()[-1]
+    assert "Traceback" not in said
     assert content(run) == before
     assert VAE.load(run / "code.safetensors").latent_size == 2
+
+
+def test_a_demo_that_is_interrupted_says_how_to_go_on(folder):
+    process = start("demo", "--dataset", "breast-cancer", "--out", "new", "--epochs", "100000")
+    until(process, folder / "new" / "configuration.json")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1].startswith("interrupted: ")
+    assert "Traceback" not in said
+    json.loads((folder / "new" / "configuration.json").read_text())
 
 
 def test_sigterm_interrupts_a_block_and_is_what_it_was_afterwards():

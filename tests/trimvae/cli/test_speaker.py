@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from tests.trimvae.cli.command_line import call
 from trimvae.cli.speaker import Speaker
 
 
@@ -50,3 +51,15 @@ def test_what_takes_a_while_is_said_on_standard_error_in_plain_lines(capsys, as_
     first, last = found.err.splitlines()
     assert first == "explaining [2] examples ..."
     assert re.fullmatch(r"explaining \[2\] examples: \d+\.\d s", last)
+
+
+@pytest.mark.parametrize("command", ["explain", "evaluate", "report"])
+def test_every_long_command_says_what_it_does_while_it_works(run, command):
+    few = ["--interventions", "4"] if command == "evaluate" else ["--examples", "2"]
+    result = call(command, "run", "--trust", *few, "--json")
+    json.loads(result.stdout)
+    verb = "evaluating" if command == "evaluate" else "explaining"
+    assert re.search(rf"^{verb} \d+ examples \.\.\.$", result.stderr, re.MULTILINE)
+    assert re.search(rf"^{verb} \d+ examples: \d+\.\d s$", result.stderr, re.MULTILINE)
+    assert "\x1b" not in result.stderr
+    assert "\r" not in result.stderr
