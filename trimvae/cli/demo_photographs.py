@@ -32,7 +32,7 @@ def run(
     searched: int = _SEARCHED,
     pictures: int = _PICTURES,
 ) -> dict[str, Any]:
-    """Explain EfficientNet-Lite0, as it comes from ImageNet, on a cat that is changed in known ways.
+    """Explain EfficientNet-Lite0, as ImageNet made it, on a cat that is changed in known ways.
 
     The decoder is the renderer itself, so that latents have names, and 0 is the photograph as it
     is.
