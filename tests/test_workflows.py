@@ -33,6 +33,10 @@ def test_the_wheel_is_built_and_kept():
     assert "upload-artifact" in steps_of("wheel")
 
 
+def test_installed_packages_are_audited():
+    assert "run: pip-audit" in steps_of("audit")
+
+
 @pytest.mark.parametrize("target", ["lint", "types", "docs", "examples", "test"])
 def test_what_a_stranger_runs_is_there(target):
     assert re.search(rf"^make .*\b{target}\b", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
