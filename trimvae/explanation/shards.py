@@ -17,7 +17,7 @@ from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.probing import Context
 from trimvae.explanation.reading import OF_BASELINES, count_in, rows_in
 from trimvae.explanation.summing import Summed, summed
-from trimvae.figures.classes import how_to_read, row_names
+from trimvae.figures.classes import how_to_read, row_names, row_slopes
 from trimvae.figures.drawing import short
 from trimvae.storage import read_json
 
@@ -216,7 +216,7 @@ class Shards(Sequence[Explanation]):
             "latent_names": first.latent_names,
             "effective_latents": sums.effective_latents,
             "agreement": sums.agreement if first.by_class else None,
-            "slopes": sums.slopes.expand(len(sums.means), -1),
+            "slopes": row_slopes(sums.slopes, len(sums.means)),
             "title": f"What each class is recognised by ({sums.examples:,} examples, agreement "
             f"{sums.figures['agreement'].value:.2f})",
             "label": f"mean attribution ({short(first.settings['explained_name'], 40)})",

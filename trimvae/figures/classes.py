@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch import Tensor
 
 from attributions.heatmaps import plot_heatmap
 from trimvae.explanation.trust import Weighed
@@ -36,7 +37,7 @@ def plot_classes(explanation: Weighed, **options: Any) -> "Figure":
         "latent_names": explanation.latent_names,
         "effective_latents": effective,
         "agreement": explanation.agreement_by_class,
-        "slopes": explanation.slopes.expand(len(attributions), -1),
+        "slopes": row_slopes(explanation.slopes, len(attributions)),
         "doubtful": explanation.doubtful_classes,
         "title": title_of(explanation, "What each class is recognised by"),
         "label": f"mean attribution ({short(explanation.settings['explained_name'], 40)})",
@@ -96,7 +97,17 @@ def plot_blocks(explanation: Usage, **options: Any) -> "Figure":
 def row_names(explanation: Usage) -> tuple[str, ...]:
     """Names of the rows that means over predicted classes have."""
     if not explanation.by_class:
-        return (explanation.settings["explained_name"],)
+        several = explanation.task == "regression" and len(explanation.class_names) > 1
+        name: str = explanation.settings["explained_name"]
+        return (f"{name} {explanation.class_names[0]}" if several else name,)
     if len(explanation.output_names) == 1:
         return tuple(f"predicted {name}" for name in explanation.class_names)
     return explanation.class_names
+
+
+def row_slopes(slopes: Tensor, rows: int) -> Tensor:
+    """Slopes `(outputs, latents)` for so many rows: a single output's for all.
+
+    Of a regression with several outputs, whose one row is of the first, the first's.
+    """
+    return slopes if len(slopes) == rows else slopes[:1].expand(rows, -1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from attributions.heatmaps import DIVERGING
 from trimvae.explanation.trust import Weighed
-from trimvae.figures.classes import row_names
+from trimvae.figures.classes import row_names, row_slopes
 
 # Classes with a row in the heatmap and a section of their own.
 MOST_CLASSES = 30
@@ -77,7 +77,7 @@ def heatmap(explanation: Weighed, part: Shown | None = None) -> dict[str, Any]:
     names, agreement = row_names(explanation), explanation.agreement_by_class
     present = ~np.isnan(values).all(axis=1)
     rows, columns, limit = part or shown_part(explanation)
-    slopes = explanation.slopes.expand(len(values), -1).cpu().double().numpy()
+    slopes = row_slopes(explanation.slopes, len(values)).cpu().double().numpy()
     doubtful = explanation.doubtful_classes
     return {
         "rows": [

@@ -116,3 +116,18 @@ def test_options_go_to_the_heatmap(plot):
     assert figure is axes.figure
     assert axes.get_title(loc="left") == "mine"
     assert axes.images[0].get_clim() == (-10.0, 10.0)
+
+
+def test_a_regression_of_several_outputs_is_drawn_and_reported_by_its_first(tmp_path):
+    from trimvae import VAE, explain
+
+    torch.manual_seed(0)
+    explanation = explain(
+        VAE.dense((6,), latent_size=3), torch.nn.Linear(6, 4), torch.randn(25, 6), task="regression"
+    )
+    axes = plot_classes(explanation).axes[0]
+    torch.testing.assert_close(
+        torch.tensor(drawn(axes)), explanation.attributions[:, 0].mean(dim=0, keepdim=True)
+    )
+    assert labels(axes) == ["output 0"]
+    assert "output 0" in explanation.to_html(tmp_path / "report.html").read_text("utf-8")
