@@ -97,7 +97,7 @@ def plot_blocks(explanation: Usage, **options: Any) -> "Figure":
 def row_names(explanation: Usage) -> tuple[str, ...]:
     """Names of the rows that means over predicted classes have."""
     if not explanation.by_class:
-        several = explanation.task == "regression" and len(explanation.class_names) > 1
+        several = explanation.task == "regression" and explanation.attributions.shape[1] > 1
         name: str = explanation.settings["explained_name"]
         return (f"{name} {explanation.class_names[0]}" if several else name,)
     if len(explanation.output_names) == 1:

@@ -127,7 +127,7 @@ def test_a_regression_of_several_outputs_is_drawn_and_reported_by_its_first(tmp_
     )
     axes = plot_classes(explanation).axes[0]
     torch.testing.assert_close(
-        torch.tensor(drawn(axes)), explanation.attributions[:, 0].mean(dim=0, keepdim=True)
+        torch.tensor(drawn(axes)).float(), explanation.attributions[:, 0].mean(dim=0)[None]
     )
     assert labels(axes) == ["output 0"]
     assert "output 0" in explanation.to_html(tmp_path / "report.html").read_text("utf-8")
