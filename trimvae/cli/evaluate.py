@@ -7,6 +7,7 @@ import typer
 from trimvae.cli.options import (
     AsJson,
     Classifier,
+    Judges,
     MethodOption,
     OtherData,
     Preprocess,
@@ -29,13 +30,7 @@ def evaluate_command(
         int,
         typer.Option(help="Examples for the figures that move latents and decode anew.", min=1),
     ] = 256,
-    judge: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="FILE.py:FUNCTION that returns another classifier for the same labels: does it "
-            "read reconstructions alike? Repeat for several.",
-        ),
-    ] = None,
+    judge: Judges = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how far a run's explanations can be trusted; writes RUN/evaluation.json and .md.

@@ -108,3 +108,12 @@ Overwrite = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object to standard output and nothing else.")
 ]
+
+Judges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge",
+        help="FILE.py:FUNCTION that returns another classifier for the same labels: does it read "
+        "what the code draws alike? Repeat for several.",
+    ),
+]

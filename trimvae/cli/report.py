@@ -9,6 +9,7 @@ from trimvae.cli.options import (
     AsJson,
     Classifier,
     Examples,
+    Judges,
     LatentNames,
     OtherData,
     Preprocess,
@@ -41,6 +42,7 @@ def report_command(
             "the code of --against or the run's own."
         ),
     ] = None,
+    judge: Judges = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "What the classifier uses",
     out: Annotated[
         Path | None, typer.Option(help="The file to write; default: RUN/report.html.")
@@ -55,6 +57,8 @@ def report_command(
     Example: trimvae report runs/mine --classifier my_model.py:load --title "Seen in birds"
     Example: trimvae report runs/mine --trust --against runs/another
     """
+    from attributions.predictors import Predictor
+    from trimvae.cli.functions import load
     from trimvae.cli.opening import open_run
     from trimvae.cli.trusting import Named
 
@@ -67,6 +71,7 @@ def report_command(
         other = open_run(against or run, beside)._replace(
             inputs=opened.inputs, labels=opened.labels
         )
+    judges = [Predictor(load(spec, "judge"), preprocess=opened.preprocess) for spec in judge or ()]
     evaluation = load_evaluation(opened.folder)
     with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
         explanation = opened.explain(examples, latent_names=latent_names)
@@ -78,6 +83,7 @@ def report_command(
             evaluation=evaluation,
             against=second,
             called=_called(run, against, against_classifier),
+            judges=judges,
             max_examples=shown,
         )
     speaker.warnings(explanation.warnings)

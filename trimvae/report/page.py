@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attributions.naming import cut
+from attributions.predictors import Function
 from trimvae.evaluation.result import Evaluation
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
@@ -16,6 +17,7 @@ from trimvae.figures.trust import checks
 from trimvae.report.comparing import check_against, comparison_section
 from trimvae.report.details import findings
 from trimvae.report.examples import example_card
+from trimvae.report.flips import flips_of
 from trimvae.report.glossary import anchor_of, meanings
 from trimvae.report.names import (
     own_names,
@@ -44,6 +46,7 @@ def write_report(
     evaluation: Evaluation | None = None,
     against: Probing | None = None,
     called: tuple[str, str] = ("this", "the other"),
+    judges: Sequence[Function] = (),
     max_examples: int = 24,
     n_latents: int = 10,
     frames: int = 11,
@@ -65,6 +68,8 @@ def write_report(
             code or both: a section shows both side by side, what they have in common and where
             they part, and the rest of the page stays with the first; default: none.
         called: What the two are called there.
+        judges: Other classifiers of the same classes, asked about each card's smallest move that
+            changes the answer; default: none.
         max_examples: Examples shown, in the order of the batch. Up to half of them are those that
             went wrong: misclassified, or decided otherwise when re-encoded; the rest is spread
             evenly over the predicted classes.
@@ -76,8 +81,8 @@ def write_report(
         The path.
 
     Raises:
-        ValueError: A count is below 1, or `frames` below 2; or `against` explains other inputs,
-            other classes or another output.
+        ValueError: A count is below 1, or `frames` below 2; `against` explains other inputs, other
+            classes or another output; or a judge has other classes.
         PermissionError: The folder cannot be written to.
     """
     if min(max_examples, n_latents, max_pixels) < 1 or frames < 2:
@@ -92,6 +97,7 @@ def write_report(
         evaluation=evaluation,
         against=against,
         called=called,
+        judges=judges,
         max_examples=max_examples,
         n_latents=n_latents,
         frames=frames,
@@ -110,6 +116,7 @@ def render_report(
     evaluation: Evaluation | None = None,
     against: Probing | None = None,
     called: tuple[str, str] = ("this", "the other"),
+    judges: Sequence[Function] = (),
     max_examples: int = 24,
     n_latents: int = 10,
     frames: int = 11,
@@ -151,6 +158,7 @@ def render_report(
         examples=[
             example_card(explanation, example, n_latents, frames, max_pixels) for example in shown
         ],
+        flips=flips_of(explanation, shown, judges, max_pixels),
         asked=explanation.can_be_asked,
         classification=explanation.task == "classification",
         has_labels=explanation.labels is not None,

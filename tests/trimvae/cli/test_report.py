@@ -19,6 +19,15 @@ def test_a_report_needs_the_run_alone_and_takes_the_evaluation_along(run, folder
     assert "flip at 1" in (folder / "elsewhere" / "page.html").read_text("utf-8")
 
 
+def test_a_judge_is_asked_about_moved_inputs(run, folder):
+    said = ("--judge", "my_model.py:load", "--judge", "my_model.py:load")
+    assert call("report", "run", "--trust", "--shown", "4", *said).exit_code == 0
+    page = (run / "report.html").read_text("utf-8")
+    found = page.count("The smallest move to another answer:")
+    assert found + page.count("No move of up to three latents") == 4
+    assert page.count("judge 2 says") == found
+
+
 def test_another_run_and_another_classifier_stand_beside_the_run_s_own(run, folder):
     shutil.copytree(run, folder / "another")
     assert call("report", "run", "--trust", "--against", "another").exit_code == 0
