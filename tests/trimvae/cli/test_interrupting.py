@@ -73,8 +73,8 @@ def load():
     ("command", "sent", "code"),
     [
         ("explain", signal.SIGTERM, 143),
-        ("evaluate", signal.SIGINT, 130),
-        ("report", signal.SIGTERM, 143),
+        pytest.param("evaluate", signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param("report", signal.SIGTERM, 143, marks=pytest.mark.slow),
     ],
 )
 def test_a_command_that_reads_leaves_what_was_there(run, folder, command, sent, code):
@@ -92,6 +92,7 @@ def test_a_command_that_reads_leaves_what_was_there(run, folder, command, sent, 
     assert VAE.load(run / "code.safetensors").latent_size == 2
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_interrupted_says_how_to_go_on(folder):
     process = start("demo", "--dataset", "breast-cancer", "--out", "new", "--epochs", "100000")
     until(process, folder / "new" / "configuration.json")
