@@ -57,7 +57,6 @@ def report_command(
     Example: trimvae report runs/mine --classifier my_model.py:load --title "Seen in birds"
     Example: trimvae report runs/mine --trust --against runs/another
     """
-    from attributions.predictors import Predictor
     from trimvae.cli.functions import load
     from trimvae.cli.opening import open_run
     from trimvae.cli.trusting import Named
@@ -71,7 +70,7 @@ def report_command(
         other = open_run(against or run, beside)._replace(
             inputs=opened.inputs, labels=opened.labels
         )
-    judges = [Predictor(load(spec, "judge"), preprocess=opened.preprocess) for spec in judge or ()]
+    judges = [load(spec, "judge") for spec in judge or ()]
     evaluation = load_evaluation(opened.folder)
     with speaker.working(f"explaining {min(examples, len(opened.inputs))} examples"):
         explanation = opened.explain(examples, latent_names=latent_names)
@@ -84,6 +83,7 @@ def report_command(
             against=second,
             called=_called(run, against, against_classifier),
             judges=judges,
+            counterfactuals=True if judges else None,
             max_examples=shown,
         )
     speaker.warnings(explanation.warnings)

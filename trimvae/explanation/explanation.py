@@ -189,9 +189,9 @@ class Explanation(Exported):
             path: The file; written whole or not at all.
             **options: `title`; `evaluation`, whose figures are added; `against`, another
                 explanation of the same inputs, to stand beside it; `called`, the names of both;
-                `judges`, asked about moves that change an answer; `max_examples`; `n_latents`;
-                `frames`, values of each slider; `max_pixels`, longest side of the sliders'
-                pictures.
+                `judges`, asked about moves that change an answer; `counterfactuals`, whether
+                these are searched for; `max_examples`; `n_latents`; `frames`, values of each
+                slider; `max_pixels`, longest side of the sliders' pictures.
 
         Returns:
             The path.

@@ -6,14 +6,20 @@ from typing import NamedTuple
 import torch
 
 from attributions.naming import isolated
-from attributions.predictors import Function, as_predictor
+from attributions.predictors import Function, Predictor
 from trimvae.explanation.probing import Probing
 from trimvae.figures.drawing import are_images
 from trimvae.figures.strips import saying
 from trimvae.report.drawing import picture
+from trimvae.tables.asking import for_rows
 
 # Of a latent's range, in which it counts as moved.
 _AT_REST = 1e-4
+
+# Values that are tried for each latent, and what is searched unasked: the search takes memory by
+# the square of the latents, and time by the numbers that it draws for a card.
+_STEPS = 11
+_MOST_LATENTS, _MOST_DRAWN = 32, 2_000_000
 
 
 class Flip(NamedTuple):
@@ -31,25 +37,40 @@ class Flip(NamedTuple):
     """What each judge says of it."""
 
 
+def is_cheap(explanation: Probing) -> bool:
+    """Whether the search costs a card little: few latents, and inputs that are not large."""
+    latents, size = explanation.latents.shape[1], explanation.inputs[0].numel()
+    return latents <= _MOST_LATENTS and latents * _STEPS * size <= _MOST_DRAWN
+
+
 def flips_of(
-    explanation: Probing, examples: Sequence[int], judges: Sequence[Function], max_pixels: int
+    explanation: Probing,
+    examples: Sequence[int],
+    judges: Sequence[Function],
+    max_pixels: int,
+    *,
+    search: bool | None = None,
 ) -> list[Flip | None]:
-    """Search for all examples together; of each the move, or None where nothing can be asked.
+    """Search for all examples together; of each the move, or None where none was searched for.
 
     Args:
         explanation: An explanation.
         examples: Of it.
-        judges: Other classifiers of the same classes; one that needs a preprocessing of its own is
-            an `attributions.Predictor`.
+        judges: Other classifiers of the same classes, behind the predictor's preprocessing; one
+            that has its own is an `attributions.Predictor`.
         max_pixels: Longest side of a picture.
+        search: Whether to search; default: where `is_cheap`.
 
     Raises:
         ValueError: A judge has other classes.
     """
-    if not explanation.can_be_asked or explanation.task == "regression" or not examples:
+    search = is_cheap(explanation) if search is None else search
+    decides = explanation.can_be_asked and explanation.task != "regression"
+    if not (search and decides and examples):
         return [None] * len(examples)
-    found = explanation.counterfactuals(examples)
-    said_by = [as_predictor(judge).in_batches(found.inputs) for judge in judges]
+    found = explanation.counterfactuals(examples, n_steps=_STEPS)
+    asked = [_as_asked(judge, explanation) for judge in judges]
+    said_by = [judge.in_batches(found.inputs) for judge in asked]
     for outputs in said_by:
         if outputs.shape != found.outputs.shape:
             raise ValueError(
@@ -77,3 +98,11 @@ def flips_of(
         )
         for place in range(len(examples))
     ]
+
+
+def _as_asked(judge: Function, explanation: Probing) -> Predictor:
+    """A judge that sees what the explained predictor sees."""
+    if isinstance(judge, Predictor):
+        return judge
+    trim = explanation.trim
+    return Predictor(for_rows(explanation.code, judge), preprocess=trim.predictor.original[1])

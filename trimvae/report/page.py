@@ -47,6 +47,7 @@ def write_report(
     against: Probing | None = None,
     called: tuple[str, str] = ("this", "the other"),
     judges: Sequence[Function] = (),
+    counterfactuals: bool | None = None,
     max_examples: int = 24,
     n_latents: int = 10,
     frames: int = 11,
@@ -68,8 +69,11 @@ def write_report(
             code or both: a section shows both side by side, what they have in common and where
             they part, and the rest of the page stays with the first; default: none.
         called: What the two are called there.
-        judges: Other classifiers of the same classes, asked about each card's smallest move that
-            changes the answer; default: none.
+        judges: Other classifiers of the same classes, behind the predictor's preprocessing, asked
+            about each card's smallest move that changes the answer; default: none.
+        counterfactuals: Whether cards name that move; default: where the search is cheap, of at
+            most 32 latents and inputs that are not large (.02 s a card of digits; of pictures of
+            96 pixels and a large network more than a second).
         max_examples: Examples shown, in the order of the batch. Up to half of them are those that
             went wrong: misclassified, or decided otherwise when re-encoded; the rest is spread
             evenly over the predicted classes.
@@ -98,6 +102,7 @@ def write_report(
         against=against,
         called=called,
         judges=judges,
+        counterfactuals=counterfactuals,
         max_examples=max_examples,
         n_latents=n_latents,
         frames=frames,
@@ -117,6 +122,7 @@ def render_report(
     against: Probing | None = None,
     called: tuple[str, str] = ("this", "the other"),
     judges: Sequence[Function] = (),
+    counterfactuals: bool | None = None,
     max_examples: int = 24,
     n_latents: int = 10,
     frames: int = 11,
@@ -158,7 +164,7 @@ def render_report(
         examples=[
             example_card(explanation, example, n_latents, frames, max_pixels) for example in shown
         ],
-        flips=flips_of(explanation, shown, judges, max_pixels),
+        flips=flips_of(explanation, shown, judges, max_pixels, search=counterfactuals),
         asked=explanation.can_be_asked,
         classification=explanation.task == "classification",
         has_labels=explanation.labels is not None,

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from attributions.predictors import Predictor
 from tests.trimvae.explanation.made import by_hand, image_explanation
 from trimvae import explain
-from trimvae.report.flips import flips_of
+from trimvae.report.flips import flips_of, is_cheap
 
 
 class Line(nn.Module):
@@ -82,3 +83,19 @@ def test_a_page_shows_the_picture_and_what_judges_say(tmp_path):
     shown = page.count("The smallest move to another answer:")
     assert shown + page.count("No move of up to three latents") == 12
     assert page.count("a second classifier says") == shown
+
+
+def test_a_judge_sees_what_the_predictor_sees():
+    rows = torch.tensor([[0.0, 0.3], [2.0, -1.0]])
+    explanation = explain(Line(), rule, rows, preprocess=lambda given: 10 * (given - 0.5))
+    for flip in flips_of(explanation, [0, 1], [rule], 40):
+        assert flip.judged == [flip.said]
+    own = Predictor(rule, preprocess=lambda given: 0 * given)
+    assert flips_of(explanation, [0], [own], 40)[0].judged[0].startswith("0")
+
+
+def test_a_search_that_is_dear_is_only_made_where_it_is_asked_for():
+    wide = explain(Line(), rule, torch.randn(2, 40), check_parts=False)
+    assert not is_cheap(wide)
+    assert flips_of(wide, [0], (), 40) == [None]
+    assert flips_of(wide, [0], (), 40, search=True)[0].found
