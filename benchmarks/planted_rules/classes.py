@@ -250,7 +250,8 @@ def tabulate(bench: Bench, arguments: argparse.Namespace) -> None:
         stem = f"planted_classes_{rule.replace(' ', '_')}"
         if set(arguments.objectives) <= set(GAMES):
             stem += "_games"
-            note = note.replace("classes --seeds", "classes --objectives InfoGAN ALAE --seeds")
+            games = " ".join(arguments.objectives)
+            note = note.replace("classes --seeds", f"classes --objectives {games} --seeds")
         write(stem, note, rows, "code; axes")
         if changes:
             write(f"{stem}_paired", f"Less the same code as trained. {note}", changes, "code; axes")
