@@ -119,7 +119,7 @@ def test_examples_can_be_selected_and_sums_added_up(classes):
 
 
 @pytest.mark.parametrize("classes", CHOICES)
-def test_tables_of_others_have_the_columns_that_were_chosen(classes):
+def test_tables_have_the_columns_that_were_chosen(classes):
     every, some = all_and_some(classes, n_steps=8)
     mine, theirs = some.to_frame(), every.to_frame()
     assert (mine.drop(columns="attribution") == theirs.drop(columns="attribution")).all(axis=None)
@@ -132,6 +132,12 @@ def test_tables_of_others_have_the_columns_that_were_chosen(classes):
         assert (whole["explained"] == whole["predicted"]).all()
     else:
         assert set(whole["explained"]) == set(some.explained_names)
+
+
+@pytest.mark.parametrize("classes", CHOICES)
+def test_an_xarray_of_chosen_classes_adds_up(classes):
+    pytest.importorskip("xarray")
+    _, some = all_and_some(classes, n_steps=8)
     data = some.to_xarray()
     ends = data["explained_at_baseline"] + data["attributions"].sum("latent")
     assert abs(ends - data["explained_at"]).max() < 0.05
