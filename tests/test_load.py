@@ -127,6 +127,7 @@ def failing(monkeypatch, capsys, *arguments) -> str:
     return capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_commands_on_a_full_disk_say_which_file_and_leave_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_inputs(tmp_path)

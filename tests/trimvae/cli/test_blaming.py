@@ -55,6 +55,7 @@ def test_a_refusal_within_the_caller_s_function_shows_where_it_was_asked_for(tmp
     assert "asks" in names(caught(asks))
 
 
+@pytest.mark.slow
 def test_of_an_installed_module_its_own_lines_are_shown(tmp_path):
     place = tmp_path / "site-packages"
     place.mkdir()

@@ -14,6 +14,7 @@ locks = pytest.mark.skipif(sys.platform == "win32", reason="folders have no lock
 
 
 @locks
+@pytest.mark.slow
 def test_a_second_process_is_refused_while_the_first_explains_and_welcome_afterwards(run, folder):
     (folder / "slow.py").write_text(
         "import pathlib, time, my_model\n"

@@ -86,6 +86,7 @@ def test_the_demo_explains_other_data(folder, few, dataset):
         assert data.feature_names[0] in (folder / "demo" / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_demo_replaces_a_run_and_keeps_what_is_not_the_run_s(folder, few, run):
     few("breast-cancer")
     (run / "notes.txt").write_text("mine")

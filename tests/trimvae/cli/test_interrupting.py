@@ -37,7 +37,10 @@ def until(process, path, seconds=120):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_training_that_is_interrupted_says_how_to_go_on_and_does(folder, sent, code):
     training = (
         "train", "--classifier", "my_model.py:load", "--data", "table.npz", "--out", "run",

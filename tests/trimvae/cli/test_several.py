@@ -190,6 +190,7 @@ def test_a_run_of_several_that_is_replaced_by_one_leaves_nothing_but_the_user_s_
     }
 
 
+@pytest.mark.slow
 def test_codes_that_are_trained_side_by_side_are_those_trained_one_after_another(
     scored, monkeypatch
 ):
@@ -220,6 +221,7 @@ def linger(folder, places, accelerator):
     time.sleep(600)
 
 
+@pytest.mark.slow
 def test_what_a_helper_leaves_undone_is_made_up_for(scored, monkeypatch):
     monkeypatch.setattr(several, "_processors", lambda: 2)
     monkeypatch.setattr(several, "train_lane", fail)

@@ -102,6 +102,7 @@ def test_more_epochs_go_on_before_the_axes_which_are_chosen_anew(scored):
     assert not [name for name in content(scored / "run") if name.startswith("axes_after")]
 
 
+@pytest.mark.slow
 def test_several_codes_keep_the_axes_that_they_were_trained_along(scored):
     result = scored_train("--codes", "2")
     assert result.exit_code == 0, result.output

@@ -194,6 +194,7 @@ def test_an_encoder_is_asked_and_its_blur_counted_from_0_up():
     assert torch.equal(code.encode(pictures), expected)
 
 
+@pytest.mark.slow
 def test_what_changes_a_picture_is_read_back_by_a_network_and_a_search():
     code = Rendering("cat", size=32)
     torch.manual_seed(0)

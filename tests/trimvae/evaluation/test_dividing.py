@@ -10,6 +10,9 @@ from tests.trimvae.evaluation.rules import Rule, Straight
 from tests.trimvae.training.cases import finish, start
 from trimvae import evaluate
 
+# One process makes what both need.
+pytestmark = pytest.mark.xdist_group("dividing")
+
 SCRIPT = """
 import json
 import sys
