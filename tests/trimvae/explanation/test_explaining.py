@@ -17,16 +17,6 @@ def vae():
         return VAE.dense((6,), latent_size=3, hidden=(16,))
 
 
-@pytest.fixture
-def predictor():
-    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
-
-
-@pytest.fixture
-def inputs():
-    return torch.randn(12, 6)
-
-
 def test_a_torchvision_resnet_is_explained_with_no_more_than_preprocess():
     torchvision = pytest.importorskip("torchvision")
     resnet = torchvision.models.resnet18(weights=None)

@@ -2,9 +2,7 @@ import importlib.metadata
 import json
 
 import pytest
-import torch
 from captum.attr import FeatureAblation
-from torch import nn
 
 from trimvae import VAE, explain, fit
 
@@ -12,16 +10,6 @@ from trimvae import VAE, explain, fit
 @pytest.fixture
 def vae():
     return VAE.dense((6,), latent_size=3, hidden=(16,))
-
-
-@pytest.fixture
-def predictor():
-    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
-
-
-@pytest.fixture
-def inputs():
-    return torch.randn(12, 6)
 
 
 def test_settings_say_how_it_was_made_and_are_plain_json(vae, predictor, inputs):
