@@ -10,6 +10,7 @@ from torch.nn.functional import cosine_similarity
 from attributions.measures.dependence import beyond_class
 from attributions.measures.sanity import rank_correlation
 from attributions.outputs import decisions
+from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.matching import Coded, correlations_of, drawn_likeness, matched_latents
 from trimvae.explanation.probing import Probing
 from trimvae.explanation.trust import Weighed
@@ -139,7 +140,7 @@ def compare(one: Probing, other: Probing) -> Comparison:
     Raises:
         ValueError: The inputs are not the same, or fewer than two.
     """
-    _check_same_inputs(one, other)
+    check_same_inputs(one, other, "other")
     correlation = correlations_of(one.latents, other.latents).abs()
     matched = matched_latents(correlation)
     found, place = matched >= 0, matched.clamp_min(0)
@@ -167,28 +168,47 @@ def compare(one: Probing, other: Probing) -> Comparison:
     )
 
 
-def _check_same_inputs(one: Weighed, other: Weighed) -> None:
+def check_same_inputs(one: Evidence, other: Evidence, argument: str) -> None:
+    """Raise a ValueError unless two explanations are of the same inputs, two or more.
+
+    Args:
+        one: An explanation.
+        other: Another.
+        argument: What the caller knows the other by.
+    """
     same_shape = one.inputs.shape == other.inputs.shape
     same = same_shape and torch.equal(one.inputs.cpu(), other.inputs.cpu())
     if not same or len(one.inputs) < 2:
         raise ValueError(
-            "`other` must explain the same inputs, at least two. Got "
+            f"`{argument}` must explain the same inputs, at least two. Got "
             f"{tuple(other.inputs.shape)} beside {tuple(one.inputs.shape)}"
             + (" with other values. " if same_shape and not same else ". ")
             + "Explain the same tensor with both."
         )
 
 
+def side_by_side(one: Evidence, other: Evidence, matched: Tensor) -> tuple[Tensor, Tensor]:
+    """Attributions to the predicted classes, `(batch, latents)` each, the other's as matched.
+
+    A latent without match stands beside 0.
+    """
+    ours, theirs = (side.target_attributions.cpu().double() for side in (one, other))
+    return ours, theirs[:, matched.clamp_min(0)] * (matched >= 0)
+
+
+def same_strongest(one: Evidence, other: Evidence, matched: Tensor) -> Tensor:
+    """Whether the strongest latents of an example are matched, `(batch,)`."""
+    ours, theirs = (side.target_attributions.cpu().abs().argmax(dim=1) for side in (one, other))
+    return matched[ours] == theirs
+
+
 def _alike(one: Weighed, other: Weighed, matched: Tensor) -> dict[str, float]:
     """Whether attributions are alike, by the names of a `Comparison`."""
-    ours, theirs = (side.target_attributions.cpu().double() for side in (one, other))
-    same = matched[ours.abs().argmax(dim=1)] == theirs.abs().argmax(dim=1)
-    # A latent without match stands beside 0.
-    beside = theirs[:, matched.clamp_min(0)] * (matched >= 0)
+    ours, beside = side_by_side(one, other, matched)
     left, right = (beyond_class(part, one.predicted.cpu()) for part in (ours, beside))
     lengths = (left.pow(2).sum() * right.pow(2).sum()).sqrt()
     return {
-        "same_strongest": float(same.double().mean()),
+        "same_strongest": float(same_strongest(one, other, matched).double().mean()),
         "attribution_cosine": float(cosine_similarity(ours, beside, dim=1).mean()),
         "within_class_correlation": float((left * right).sum() / lengths),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from attributions.naming import cut
-from trimvae.explanation.comparison import Comparison, compare
+from trimvae.explanation.comparison import Comparison, check_same_inputs, compare
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.matching import correlations_of
 from trimvae.explanation.probing import Probing
@@ -70,14 +70,7 @@ def check_against(explanation: Evidence, against: Evidence) -> None:
     Raises:
         ValueError: They are of other inputs, classes or outputs, or of fewer than two inputs.
     """
-    ours, theirs = explanation.inputs, against.inputs
-    if ours.shape != theirs.shape or not torch.equal(ours.cpu(), theirs.cpu()) or len(ours) < 2:
-        values = " with other values" if ours.shape == theirs.shape and len(ours) > 1 else ""
-        raise ValueError(
-            "`against` must explain the same inputs, at least two. Got "
-            f"{tuple(theirs.shape)} beside {tuple(ours.shape)}{values}. Explain the same tensor "
-            "with both."
-        )
+    check_same_inputs(explanation, against, "against")
     if explanation.class_names != against.class_names:
         few = [", ".join(side.class_names[:5]) for side in (against, explanation)]
         raise ValueError(

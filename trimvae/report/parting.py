@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from attributions.naming import isolated
-from trimvae.explanation.comparison import Comparison
+from trimvae.explanation.comparison import Comparison, same_strongest, side_by_side
 from trimvae.explanation.evidence import Evidence
 from trimvae.explanation.probing import Probing
 from trimvae.figures.classes import row_names
@@ -37,15 +37,7 @@ def likeness(one: Evidence, other: Evidence, comparison: Comparison) -> Tensor:
 
     A latent without match stands beside 0.
     """
-    ours, theirs = (side.target_attributions.cpu().double() for side in (one, other))
-    beside = theirs[:, comparison.matched.clamp_min(0)] * (comparison.matched >= 0)
-    return cosine_similarity(ours, beside, dim=1)
-
-
-def same_strongest(one: Evidence, other: Evidence, comparison: Comparison) -> Tensor:
-    """Whether the strongest latents of an input are matched, `(batch,)`."""
-    ours, theirs = (side.target_attributions.abs().argmax(dim=1).cpu() for side in (one, other))
-    return comparison.matched[ours] == theirs
+    return cosine_similarity(*side_by_side(one, other, comparison.matched), dim=1)
 
 
 def parted_classes(one: Probing, other: Probing, comparison: Comparison) -> list[PartedClass]:
@@ -62,7 +54,7 @@ def parted_classes(one: Probing, other: Probing, comparison: Comparison) -> list
     if not one.by_class:
         return []
     alike = (one.predicted.cpu() == other.predicted.cpu()).double()
-    strongest = same_strongest(one, other, comparison).double()
+    strongest = same_strongest(one, other, comparison.matched).double()
     cosine = likeness(one, other, comparison)
     names, counts = row_names(one), torch.bincount(one.predicted.cpu(), minlength=0)
     asked = counts.argsort(descending=True, stable=True)[:MOST_CLASSES].tolist()
@@ -90,7 +82,7 @@ def parted_examples(one: Evidence, other: Evidence, comparison: Comparison) -> l
         Their indices, at most 12.
     """
     apart = one.predicted.cpu() != other.predicted.cpu()
-    otherwise = ~same_strongest(one, other, comparison)
+    otherwise = ~same_strongest(one, other, comparison.matched)
     cosine = likeness(one, other, comparison)
     ranked = sorted(
         (apart | otherwise).nonzero()[:, 0].tolist(),

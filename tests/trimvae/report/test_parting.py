@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from tests.trimvae.explanation.made import by_hand
-from trimvae.explanation.comparison import compare
+from trimvae.explanation.comparison import compare, same_strongest
 from trimvae.report.parting import (
     likeness,
     parted_card,
     parted_classes,
     parted_examples,
-    same_strongest,
 )
 
 
@@ -33,7 +32,7 @@ def test_the_same_attributions_have_a_likeness_of_one(pair):
     torch.testing.assert_close(found[:2], torch.ones(2).double())
     # [-2, 0, 6] and [6, 0, -2]: -24 / 40
     assert float(found[3]) == pytest.approx(-0.6)
-    assert same_strongest(one, other, comparison).tolist()[3] is False
+    assert same_strongest(one, other, comparison.matched).tolist()[3] is False
 
 
 def test_inputs_that_are_decided_otherwise_come_first_and_those_alike_do_not_come(pair):
