@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attributions.measures.intervals import Interval, bootstrap_interval
 from attributions.outputs import decisions
-from attributions.predictors import Function, as_predictor
+from attributions.predictors import Function, Predictor, as_predictor
 
 
 class Judgement(NamedTuple):
@@ -127,3 +127,31 @@ def check_judges(judges: Sequence[Function], inputs: Tensor, classes: int) -> No
                 f"outputs {tuple(outputs.shape)} for {len(inputs)} inputs. Pass classifiers that "
                 "were trained on the same labels."
             )
+
+
+def as_judges(judges: Sequence[Function], predictor: Predictor, inputs: Tensor) -> list[Predictor]:
+    """Freeze judges, behind the same preprocessing as the predictor; a `Predictor` has its own.
+
+    Args:
+        judges: Other classifiers for the same labels.
+        predictor: The one that is explained.
+        inputs: A few examples, `(batch, *event)`.
+
+    Raises:
+        ValueError: The predictor is a regressor, of which there is no decision to judge, or a judge
+            tells other classes.
+    """
+    if judges and predictor.task == "regression":
+        raise ValueError(
+            "`judges` must judge a classification. Got a regression, which decides nothing. Leave "
+            "them out."
+        )
+    frozen = [
+        judge
+        if isinstance(judge, Predictor)
+        else Predictor(judge, preprocess=predictor.original[1])
+        for judge in judges
+    ]
+    if frozen:
+        check_judges(frozen, inputs, predictor.in_batches(inputs).shape[1])
+    return frozen

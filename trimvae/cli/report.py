@@ -83,7 +83,6 @@ def report_command(
             against=second,
             called=_called(run, against, against_classifier),
             judges=judges,
-            counterfactuals=True if judges else None,
             max_examples=shown,
         )
     speaker.warnings(explanation.warnings)

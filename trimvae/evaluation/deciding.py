@@ -7,9 +7,9 @@ from torch import Tensor
 
 from attributions.measures.hard_inputs import hard_agreement, margins
 from attributions.measures.intervals import share_interval
-from attributions.measures.judging import check_judges, judgement, judges_agree
+from attributions.measures.judging import judgement, judges_agree
 from attributions.outputs import decisions
-from attributions.predictors import Function, Predictor
+from attributions.predictors import Predictor
 from trimvae.evaluation.figure import Measured, measured_share
 from trimvae.explanation.trust import Weighed
 
@@ -82,31 +82,3 @@ def check_label_count(labels: Tensor, examples: int) -> None:
             f"`labels` must be one for each example. Got {len(labels)} labels for {examples} "
             "examples. Pass them in the order of the data."
         )
-
-
-def as_judges(judges: Sequence[Function], predictor: Predictor, inputs: Tensor) -> list[Predictor]:
-    """Freeze judges, behind the same preprocessing as the predictor; a `Predictor` has its own.
-
-    Args:
-        judges: Other classifiers for the same labels.
-        predictor: The one that is explained.
-        inputs: A few examples, `(batch, *event)`.
-
-    Raises:
-        ValueError: The predictor is a regressor, of which there is no decision to judge, or a judge
-            tells other classes.
-    """
-    if judges and predictor.task == "regression":
-        raise ValueError(
-            "`judges` must judge a classification. Got a regression, which decides nothing. Leave "
-            "them out."
-        )
-    frozen = [
-        judge
-        if isinstance(judge, Predictor)
-        else Predictor(judge, preprocess=predictor.original[1])
-        for judge in judges
-    ]
-    if frozen:
-        check_judges(frozen, inputs, predictor.in_batches(inputs).shape[1])
-    return frozen

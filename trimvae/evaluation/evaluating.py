@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from attributions.checks import check_counts, check_mode, checked_predictor
 from attributions.codes import Code
+from attributions.measures.judging import as_judges
 from attributions.methods.captum import Method, needs_gradient
 from attributions.methods.paths import integrated_gradients
 from attributions.outputs import Explained, Task
@@ -19,7 +20,7 @@ from trimvae.data.batches import noted
 from trimvae.data.loading import Array, Data, as_tensor, inputs_of, loader
 from trimvae.evaluation.assembling import as_shifted, evaluation_of, real_figures
 from trimvae.evaluation.counterfactuals import flip_figures
-from trimvae.evaluation.deciding import Decided, as_judges, check_label_count
+from trimvae.evaluation.deciding import Decided, check_label_count
 from trimvae.evaluation.dividing import check_processes, explained_together, once
 from trimvae.evaluation.figure import sample_of
 from trimvae.evaluation.interventions import Interventions

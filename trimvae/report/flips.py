@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import torch
 
+from attributions.measures.judging import as_judges
 from attributions.naming import isolated
-from attributions.predictors import Function, Predictor
+from attributions.predictors import Function
 from trimvae.explanation.probing import Probing
 from trimvae.figures.drawing import are_images
 from trimvae.figures.strips import saying
@@ -59,24 +60,23 @@ def flips_of(
         judges: Other classifiers of the same classes, behind the predictor's preprocessing; one
             that has its own is an `attributions.Predictor`.
         max_pixels: Longest side of a picture.
-        search: Whether to search; default: where `is_cheap`.
+        search: Whether to search; default: where there are judges, or it `is_cheap`.
 
     Raises:
         ValueError: A judge has other classes.
     """
-    search = is_cheap(explanation) if search is None else search
+    search = bool(judges) or is_cheap(explanation) if search is None else search
     decides = explanation.can_be_asked and explanation.task != "regression"
     if not (search and decides and examples):
         return [None] * len(examples)
+    own = explanation.code
+    asked = as_judges(
+        [for_rows(own, judge) for judge in judges],
+        explanation.trim.predictor,
+        explanation.inputs[:1],
+    )
     found = explanation.counterfactuals(examples, n_steps=_STEPS)
-    asked = [_as_asked(judge, explanation) for judge in judges]
     said_by = [judge.in_batches(found.inputs) for judge in asked]
-    for outputs in said_by:
-        if outputs.shape != found.outputs.shape:
-            raise ValueError(
-                "`judges` must have the classes of the explained predictor. Got "
-                f"{outputs.shape[1]} outputs beside {found.outputs.shape[1]}. Choose others."
-            )
     before = explanation.latents[list(examples)]
     span = (explanation.ranges[1] - explanation.ranges[0]).clamp_min(1e-12)
     moved = ((found.latents - before).abs() / span > _AT_REST).cpu()
@@ -98,11 +98,3 @@ def flips_of(
         )
         for place in range(len(examples))
     ]
-
-
-def _as_asked(judge: Function, explanation: Probing) -> Predictor:
-    """A judge that sees what the explained predictor sees."""
-    if isinstance(judge, Predictor):
-        return judge
-    trim = explanation.trim
-    return Predictor(for_rows(explanation.code, judge), preprocess=trim.predictor.original[1])

@@ -71,9 +71,9 @@ def write_report(
         called: What the two are called there.
         judges: Other classifiers of the same classes, behind the predictor's preprocessing, asked
             about each card's smallest move that changes the answer; default: none.
-        counterfactuals: Whether cards name that move; default: where the search is cheap, of at
-            most 32 latents and inputs that are not large (.02 s a card of digits; of pictures of
-            96 pixels and a large network more than a second).
+        counterfactuals: Whether cards name that move; default: where judges are asked, or where
+            the search is cheap, of at most 32 latents and inputs that are not large (.02 s a card
+            of digits; of pictures of 96 pixels and a large network more than a second).
         max_examples: Examples shown, in the order of the batch. Up to half of them are those that
             went wrong: misclassified, or decided otherwise when re-encoded; the rest is spread
             evenly over the predicted classes.

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from attributions import Predictor
+from attributions.measures.judging import as_judges
 from tests.trimvae.evaluation.rules import Rule, Straight
 from tests.trimvae.explanation.made import linear
 from trimvae import explain
-from trimvae.evaluation.deciding import Decided, as_judges
+from trimvae.evaluation.deciding import Decided
 
 
 class Half(Straight):

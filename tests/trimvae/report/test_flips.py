@@ -57,7 +57,10 @@ def test_judges_say_what_they_say_of_what_is_drawn_then(explanation):
     flip = flips_of(explanation, [0], (rule, stubborn), 40)[0]
     assert flip.judged[0] == flip.said
     assert flip.judged[1].startswith("low")
-    with pytest.raises(ValueError, match="`judges` must have the classes .* Got 3 outputs"):
+    with pytest.raises(
+        ValueError,
+        match=r"`judges` must tell the predictor's 2 classes. Got judge 0 with outputs \(1, 3\)",
+    ):
         flips_of(explanation, [0], [lambda rows: torch.zeros(len(rows), 3)], 40)
 
 
