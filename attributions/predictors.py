@@ -107,10 +107,17 @@ class Predictor(nn.Module):
         outputs = as_outputs(self._asked(inputs))
         outputs = outputs.to(torch.promote_types(outputs.dtype, precision))
         if self.label is not None:
+            if not 0 <= self.label < outputs.shape[1]:
+                raise ValueError(
+                    f"`label` must be from 0 to {outputs.shape[1] - 1}. Got {self.label}. Choose "
+                    "an output that the predictor has."
+                )
             outputs = outputs[:, self.label].unsqueeze(1)
-        if self.probabilities and self.is_black_box:
-            outputs = outputs.clamp_min(LEAST_PROBABILITY)
         of_labels = self.label is not None or self.task == "multilabel"
+        if self.probabilities and self.is_black_box:
+            # Of a label 0 means rarely, and 1 nearly always.
+            most = 1 - LEAST_PROBABILITY if of_labels else None
+            outputs = outputs.clamp(LEAST_PROBABILITY, most)
         return as_logits(outputs, self.probabilities, of_labels=of_labels)
 
     def _asked(self, inputs: Tensor) -> Any:

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision import transforms
 
 from attributions import Predictor, Trim
+from attributions.black_boxes import black_box
 from attributions.checks import checked_predictor
 from attributions.predictors import as_predictor
 from tests.cases import assert_same_snapshot, convolutional_predictor, snapshot
@@ -155,3 +156,18 @@ def test_logits_of_labels_are_not_centred():
     whole = Predictor(nn.Linear(6, 3), task="multilabel", explained="centred_logit")
     logits = torch.randn(2, 3)
     assert torch.equal(whole.select(logits), logits)
+
+
+def test_a_black_box_that_is_certain_of_a_label_is_as_sure_of_yes_as_of_no():
+    box = black_box(lambda rows: (rows > 0).astype(float))
+    whole = Predictor(box, task="multilabel", probabilities=True)
+    no, yes = whole.of_label(1)(torch.tensor([[1.0, -1.0], [1.0, 1.0]]))[:, 0].tolist()
+    assert yes == pytest.approx(-no, rel=1e-3)
+    assert yes == pytest.approx(6.9068, abs=1e-3)  # the logarithm of .999 / .001
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_there_is_not_is_refused(label):
+    alone = Predictor(nn.Linear(4, 3), task="multilabel").of_label(label)
+    with pytest.raises(ValueError, match=f"`label` must be from 0 to 2. Got {label}"):
+        alone(torch.randn(2, 4))
