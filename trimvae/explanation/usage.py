@@ -80,14 +80,12 @@ class Usage(Selecting):
     @cached_property
     def by_block(self) -> Tensor:
         """`(batch, classes, blocks)`, attributions added up over each block."""
-        parts = [self.attributions[..., b.start : b.stop].sum(dim=2) for b in self.blocks]
-        return torch.stack(parts, dim=2)
+        return self._in_blocks(self.attributions)
 
     @cached_property
     def target_by_block(self) -> Tensor:
         """`(batch, blocks)`, the same of the attributions to the predicted class."""
-        parts = [self.target_attributions[:, b.start : b.stop].sum(dim=1) for b in self.blocks]
-        return torch.stack(parts, dim=1)
+        return self._in_blocks(self.target_attributions)
 
     @cached_property
     def block_shares(self) -> Tensor:
@@ -176,6 +174,11 @@ class Usage(Selecting):
             None if self.classes_per_latent is None else int(self.classes_per_latent[latent]),
             None if self.recurrence is None else self.recurrence.in_words(latent),
         )
+
+    def _in_blocks(self, attributions: Tensor) -> Tensor:
+        """`(..., latents)` added up over each block: `(..., blocks)`."""
+        parts = [attributions[..., block.start : block.stop].sum(dim=-1) for block in self.blocks]
+        return torch.stack(parts, dim=-1)
 
     def _members(self) -> list[Tensor]:
         """Of each row of a heatmap, which examples belong to it: `(batch,)` each."""
