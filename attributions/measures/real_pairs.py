@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from attributions.methods.paths import integrated_gradients
+from attributions.codes import at_once
+from attributions.methods.jacobians import jacobian
+from attributions.methods.quadrature import quadrature_of
 from attributions.trim import Trim
 
 
@@ -97,15 +99,39 @@ def said_of_pairs(
         >>> differences.tolist(), said.round(decimals=4).tolist()
         ([[1.0, 1.0]], [[-1.0, 1.0]])
     """
-    before, after = pairs.first, pairs.second
+    at_a_time = at_once(inputs)
     with torch.no_grad():
-        outputs = torch.cat([trim.of_inputs(part) for part in inputs.split(512)])
-    residual = trim.residual(inputs, latents)[before]
-    scores = integrated_gradients(
-        trim, latents[after], latents[before], residual, n_steps=n_steps
-    ).attributions
-    column = pairs.latent.view(-1, 1, 1).expand(-1, scores.shape[1], 1)
-    return outputs[after] - outputs[before], scores.gather(2, column)[..., 0]
+        outputs = torch.cat([trim.of_inputs(part) for part in inputs.split(at_a_time)])
+    residual = trim.residual(inputs, latents)
+    alphas, weights = quadrature_of(n_steps, latents)
+    said = [outputs[:0]]
+    for before, after, latent in zip(*(side.split(at_a_time) for side in pairs), strict=True):
+        step = latents[after] - latents[before]
+        points = latents[before].unsqueeze(1) + alphas.view(1, -1, 1) * step.unsqueeze(1)
+        column = latent.unsqueeze(1)
+        move = torch.zeros_like(step).scatter(1, column, step.gather(1, column))
+        slopes = _slopes(
+            trim,
+            points.flatten(0, 1),
+            *(part.repeat_interleave(n_steps, dim=0) for part in (move, residual[before])),
+        )
+        said.append((slopes.unflatten(0, (-1, n_steps)) * weights.view(1, -1, 1)).sum(dim=1))
+    return outputs[pairs.second] - outputs[pairs.first], torch.cat(said)
+
+
+def _slopes(trim: Trim, points: Tensor, moves: Tensor, residual: Tensor) -> Tensor:
+    """Derivatives of every output along `moves`, `(points, classes)`.
+
+    By one number for each point: a single tangent, whatever the number of latents and classes.
+    """
+
+    def along(amount: Tensor, start: Tensor, move: Tensor, left_out: Tensor) -> Tensor:
+        outputs: Tensor = trim(start + amount * move, left_out)
+        return outputs
+
+    amounts = points.new_zeros((len(points), 1))
+    slopes = jacobian(along, amounts, points, moves, residual, max_points=at_once(residual))
+    return slopes[..., 0]
 
 
 def pair_correlation(differences: Tensor, said: Tensor, weights: Tensor | None = None) -> Tensor:

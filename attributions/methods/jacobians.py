@@ -1,6 +1,8 @@
 """Attributions to every class in one pass: latents are few, classes may be many."""
 
+import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Literal, TypeAlias
 
 import torch
@@ -175,12 +177,22 @@ def _forward_loop(function: Function, latents: Tensor, args: Arguments) -> Tenso
 
 
 def _tangent(function: Function, latents: Tensor, args: Arguments, direction: Tensor) -> Tensor:
+    _make_ready()
     with torch.no_grad(), forward_ad.dual_level():
         dual = forward_ad.make_dual(latents.clone(), direction.contiguous())
         tangent: Tensor | None = forward_ad.unpack_dual(function(dual, *args)).tangent
         if tangent is None:
             raise RuntimeError(_NO_GRAPH)
         return tangent.clone()
+
+
+@cache
+def _make_ready() -> None:
+    """Let torch load what forward mode needs, without its warning that it uses TorchScript."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        with forward_ad.dual_level():
+            forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 
 def _reverse_rows(function: Function, latents: Tensor, args: Arguments) -> Tensor:

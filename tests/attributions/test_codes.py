@@ -3,7 +3,15 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from attributions.codes import Block, Decoder, blocks_of, encode, encodes_by_search, with_noise_of
+from attributions.codes import (
+    Block,
+    Decoder,
+    at_once,
+    blocks_of,
+    encode,
+    encodes_by_search,
+    with_noise_of,
+)
 
 
 class Blocked:
@@ -109,3 +117,19 @@ def test_a_code_without_an_inverter_searches():
     assert encodes_by_search(code)
     code.inverter = nn.Identity()
     assert not encodes_by_search(code)
+
+
+@pytest.mark.parametrize(
+    ("shape", "device", "expected"),
+    [
+        ((1, 28, 28), "cpu", 256),
+        ((1, 64, 64), "cpu", 64),
+        ((3, 128, 128), "cpu", 16),
+        ((3, 256, 256), "cpu", 8),
+        ((3, 2048, 2048), "cpu", 1),
+        ((1, 64, 64), "meta", 256),
+        ((3, 128, 128), "meta", 32),
+    ],
+)
+def test_as_many_pass_at_once_as_a_processors_caches_hold(shape, device, expected):
+    assert at_once(torch.empty((1, *shape), device=device)) == expected

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attributions import Trim
+from attributions import Trim, integrated_gradients
 from attributions.measures.real_pairs import (
     Pairs,
     pair_correlation,
@@ -65,6 +65,18 @@ def test_the_residual_of_the_first_input_is_held_fixed_along_the_segment():
         outputs = trim.of_inputs(inputs)
     torch.testing.assert_close(whole, expected, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(differences[0], outputs[3] - outputs[1])
+
+
+def test_what_is_said_is_the_latents_own_part_of_all_integrated_gradients():
+    trim = Trim(smooth_predictor(), smooth_decoder())
+    inputs, latents = torch.randn(40, 6).double(), torch.randn(40, 3).double()
+    pairs = Pairs(torch.arange(30), torch.arange(10, 40), torch.arange(30) % 3)
+    _, said = said_of_pairs(trim, inputs, latents, pairs)
+    residual = trim.residual(inputs, latents)[pairs.first]
+    whole = integrated_gradients(
+        trim, latents[pairs.second], latents[pairs.first], residual, n_steps=8
+    ).attributions
+    torch.testing.assert_close(said, whole[torch.arange(30), :, pairs.latent])
 
 
 def test_the_correlation_is_pearsons_over_pairs_in_both_orders():

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -160,3 +163,14 @@ def test_recurrent_predictors_have_derivatives_in_one_way_or_another(kind):
     torch.testing.assert_close(
         jacobian(wide, latents), jacobian_loop(wide, latents), atol=1e-7, rtol=1e-5
     )
+
+
+def test_forward_mode_warns_of_nothing_when_a_process_first_asks_for_it():
+    script = (
+        "import torch; from attributions.methods.jacobians import jacobian;"
+        "jacobian(torch.nn.Linear(2, 9), torch.ones(1, 2), mode='forward')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
