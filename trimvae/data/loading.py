@@ -1,6 +1,6 @@
 """From what a user has (tensor, array, Dataset, DataLoader) to batches in a repeatable order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from attributions.placement import made_on
-from trimvae.data.batches import EpochBatches, Repeatable, Rows, WithNumbers, noted
+from trimvae.data.batches import EpochBatches, Repeatable, Rows, WithNumbers, collated, noted
 from trimvae.data.factors import FactorData
 
 if TYPE_CHECKING:
@@ -64,11 +64,18 @@ def as_tensor(values: Array, argument: str = "inputs") -> Tensor:
 def as_data(data: Data, argument: str = "data") -> "Tensor | Dataset[Any] | DataLoader[Any]":
     """Return a Dataset or DataLoader as it is, and an array or table as a tensor.
 
+    Anything else with a length that is indexed by number is a data set as well, such as Hugging
+    Face's; but no list, whose examples nobody has checked.
+
     Raises:
         TypeError: `data` is none of these, or holds no numbers.
     """
     if isinstance(data, Dataset | DataLoader):
         return data
+    known = isinstance(data, Sequence | Mapping | np.ndarray | Tensor)
+    if not known and not hasattr(data, "to_numpy") and hasattr(data, "__getitem__"):
+        indexed: Any = data
+        return indexed  # type: ignore[no-any-return]
     if not (isinstance(data, Tensor | np.ndarray) or hasattr(data, "to_numpy")):
         kinds = ", pandas DataFrame, Dataset or DataLoader"
         raise _not_data(argument, type(data).__name__, kinds)
@@ -120,7 +127,10 @@ def loader(
         raise ValueError(f"`batch_size` must be at least 1. Got {batch_size}. Use 128.")
     data = as_data(data, argument)
     if not hasattr(data, "__len__") and not isinstance(data, DataLoader):
-        return Loader(data, batch_size=batch_size)  # an IterableDataset: length unknown
+        # An IterableDataset, whose length is not known.
+        if gives_batches(data):
+            return Loader(data, batch_size=None, collate_fn=_as_given)
+        return Loader(data, batch_size=batch_size, collate_fn=collated)
     if _length(data) == 0:
         raise ValueError(
             f"`{argument}` must hold at least one batch. Got none. Check the folder, the split or "
@@ -143,7 +153,7 @@ def loader(
     if numbered:
         each = WithNumbers(data)
         return Loader(each, batch_sampler=batches, collate_fn=WithNumbers.collate)
-    return Loader(data, batch_sampler=batches)
+    return Loader(data, batch_sampler=batches, collate_fn=collated)
 
 
 class Loader(DataLoader[Any]):
@@ -154,6 +164,12 @@ class Loader(DataLoader[Any]):
         with made_on("cpu"):
             batches = super().__iter__()
         return noted(batches, self.dataset)
+
+
+def gives_batches(data: Any) -> bool:
+    """Whether a stream gives batches: WebDataset's loader does, since it holds torch's."""
+    stages = getattr(data, "pipeline", ())
+    return any(isinstance(stage, DataLoader) and stage.batch_size for stage in stages)
 
 
 def _as_given(batch: Any) -> Any:
@@ -189,9 +205,13 @@ def inputs_of(batch: Any) -> Tensor:
                 batch = batch[key]
                 break
     if not isinstance(batch, Tensor):
+        got = type(batch).__name__
+        if isinstance(batch, Mapping):
+            got = f"a mapping with {', '.join(map(repr, batch))}"
         raise TypeError(
             "`data` must give batches that are a tensor, a tuple with the inputs first, or a "
-            f"mapping with 'inputs'. Got {type(batch).__name__}. Change its collate_fn."
+            f"mapping with 'inputs'. Got {got}. Change its collate_fn, or of a Hugging Face data "
+            "set call with_format('torch')."
         )
     return batch
 

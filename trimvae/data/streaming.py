@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from trimvae.data.batches import collated
 from trimvae.data.factors import FactorData
-from trimvae.data.loading import inputs_of
+from trimvae.data.loading import gives_batches, inputs_of
 
 # Examples of a stream that are joined at once.
 _JOINED = 64
@@ -59,7 +60,7 @@ def source_of(data: Any, *, batched: bool | None = None) -> Source:
             `IterableDataset`, a `DataLoader`, WebDataset's loader). Of a tuple the inputs come
             first, of a mapping they are `"inputs"`, `"pixel_values"`, `"image"` or `"x"`.
         batched: Whether an iterable gives batches, rather than examples; default: all but an
-            `IterableDataset` do.
+            `IterableDataset` do, and WebDataset's loader, which is one.
 
     Raises:
         TypeError: `data` is none of these.
@@ -79,7 +80,8 @@ def source_of(data: Any, *, batched: bool | None = None) -> Source:
             "`data` must be a tensor, array, table, Dataset or an iterable of batches. Got "
             f"{type(data).__name__}. Convert it, e.g. with torch.tensor."
         )
-    batched = not isinstance(data, IterableDataset) if batched is None else batched
+    if batched is None:
+        batched = not isinstance(data, IterableDataset) or gives_batches(data)
     return _Streamed(data if batched else _joined(data))
 
 
@@ -109,7 +111,7 @@ class _Indexed:
             return data.images_at(range(start, stop))
         if isinstance(data, TensorDataset):
             return data[start:stop][0]
-        return inputs_of(default_collate([data[index] for index in range(start, stop)]))
+        return inputs_of(collated([data[index] for index in range(start, stop)]))
 
 
 class _Streamed:
@@ -152,4 +154,4 @@ def _joined(examples: Iterable[Any]) -> Iterator[Any]:
     """Examples of a stream in batches."""
     rest = iter(examples)
     while some := list(itertools.islice(rest, _JOINED)):
-        yield default_collate(some)
+        yield collated(some)

@@ -1,6 +1,7 @@
 """What the trainings of VAEs and of games share, as a Lightning module."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from attributions.penalties.protocol import Penalty
 from attributions.predictors import Function, Predictor
+from attributions.twice import check_twice_differentiable
 from trimvae.data.batches import mix
 from trimvae.data.loading import inputs_of
 from trimvae.models.recipe import Schedule
@@ -23,6 +25,12 @@ from trimvae.training.through_classifier import ThroughClassifier
 
 # Steps from one look at values to the next, where looking waits for a GPU.
 _LOOK_EVERY = 50
+
+_LOOPHOLE = (
+    "`penalties` must be used with a prediction loss. Got prediction_weight=0: the cheapest way to "
+    "simple attributions is then a decoder that hides the class from the predictor. "
+    "Set prediction_weight, e.g. to 20."
+)
 
 
 class Training(L.LightningModule):
@@ -113,6 +121,14 @@ class Training(L.LightningModule):
     def hides_the_class(self) -> bool:
         """Whether penalties meet no prediction loss that could keep the decoder honest."""
         return bool(self.through.penalties) and not self.through.prediction_weight
+
+    def check_penalties(self, inputs: Tensor) -> None:
+        """Refuse a predictor without second derivative, and warn of penalties alone."""
+        if self.through.penalties and self.through.predictor is not None:
+            few = inputs[:2].to(next(self.code.parameters()).device)
+            check_twice_differentiable(self.through.trim.predictor, few)
+        if self.hides_the_class:
+            warnings.warn(_LOOPHOLE, UserWarning, stacklevel=3)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Training any code through the frozen predictor: `fit`, on Lightning."""
 
 import functools
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from attributions.checks import check_apart, check_counts, check_mode, checked_p
 from attributions.outputs import Explained, Task
 from attributions.penalties.protocol import Penalty
 from attributions.predictors import Function, Predictor
-from attributions.twice import check_twice_differentiable
 from trimvae.data.batches import Repeatable
 from trimvae.data.loading import Data, first_inputs, loader
 from trimvae.models.generative import GenerativeCode
@@ -28,17 +26,16 @@ from trimvae.training.chaining import unchained
 from trimvae.training.checkpoints import check_checkpoint, checkpoint_path, fingerprint
 from trimvae.training.games import GameTraining
 from trimvae.training.imitating import agreement_of, imitated
-from trimvae.training.lightning import caller_undisturbed, make_trainer, quiet_lightning
+from trimvae.training.lightning import (
+    caller_undisturbed,
+    given_loaders,
+    make_trainer,
+    quiet_lightning,
+)
 from trimvae.training.progress import History
 from trimvae.training.reaching import Penalised
 from trimvae.training.remembering import remembers
 from trimvae.training.variational import VAETraining
-
-_LOOPHOLE = (
-    "`penalties` must be used with a prediction loss. Got prediction_weight=0: the cheapest way to "
-    "simple attributions is then a decoder that hides the class from the predictor. "
-    "Set prediction_weight, e.g. to 20."
-)
 
 
 def fit(
@@ -86,7 +83,8 @@ def fit(
             (a `black_box`, an estimator of scikit-learn) is imitated by a network first, and
             `trained_with["imitation_agreement"]` says how well; explanations ask it itself.
         data: Tensor, NumPy array or pandas DataFrame `(n, *event)`, Dataset or DataLoader of inputs
-            (of a tuple the first; an `IVAE` takes contexts from the second), or a `FactorData`.
+            (of a tuple the first; an `IVAE` takes contexts from the second), a `FactorData`, or a
+            `LightningDataModule`, which may bring the validation data as well.
         validation: The same, held out; measured after every epoch, at the posterior means. Of a
             game: squared error, prediction loss and agreement of images drawn again; where nothing
             infers latents (StyleGAN2), the losses of the game.
@@ -156,7 +154,7 @@ def fit(
     """
     check_mode("fit")
     checkpoint = checkpoint_path(checkpoint_dir, resume=resume)
-    given = (code, predictor, data, validation, preprocess)
+    given = (code, predictor, *given_loaders(data, validation), preprocess)
     code, predictor, data, validation, preprocess = unchained(*given)
     training = training_of(code)
     batch_size = code.recipe.batch_size if batch_size is None else batch_size
@@ -187,7 +185,7 @@ def fit(
         remembers(data, cache_outputs, 1)
         shown = module.through.fingerprint(first[:1])
         module.asked = {"data": fingerprint(data), "predictor": shown}
-        _check_penalties(module, first)
+        module.check_penalties(first)
         return _run(
             module,
             data,
@@ -211,15 +209,6 @@ def training_of(code: TrainableCode) -> type[Training]:
         "`code` must be a VAE, or a generator that learns by a game (InfoGAN, ALAE, StyleGAN2, "
         f"StylEx). Got {type(code).__name__}. Make one; transforms and adapters need no training."
     )
-
-
-def _check_penalties(module: Training, inputs: Tensor) -> None:
-    """Refuse a predictor without second derivative, and warn of penalties alone."""
-    if module.through.penalties and module.through.predictor is not None:
-        few = inputs[:2].to(next(module.code.parameters()).device)
-        check_twice_differentiable(module.through.trim.predictor, few)
-    if module.hides_the_class:
-        warnings.warn(_LOOPHOLE, UserWarning, stacklevel=3)
 
 
 def _checked(

@@ -13,7 +13,10 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from attributions.placement import made_on
 from trimvae.training.checkpoints import EveryEpoch, WholeFiles
@@ -47,6 +50,45 @@ def caller_undisturbed(vae: nn.Module, seed: int) -> Iterator[None]:
             vae.to(device=device, dtype=dtype)
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+
+
+def loaders_of(module: L.LightningDataModule, stage: str) -> tuple[Any, Any]:
+    """Loaders of a data module, once it is set up: to train or predict with, and of held-out data.
+
+    Args:
+        module: The caller's own.
+        stage: `"fit"` or `"predict"`.
+
+    Returns:
+        The loader, and that of the validation data, or None where there are none.
+
+    Raises:
+        TypeError: It has several loaders for one purpose, or none.
+    """
+    if getattr(rank_zero_only, "rank", 0) == 0 or module.prepare_data_per_node:
+        module.prepare_data()
+    module.setup(stage)
+    train = stage == "fit"
+    hook = "train_dataloader" if train else "predict_dataloader"
+    held_out = (
+        module.val_dataloader() if train and is_overridden("val_dataloader", module) else None
+    )
+    found = getattr(module, hook)() if is_overridden(hook, module) else None
+    for name, loader in ((hook, found), ("val_dataloader", held_out or None)):
+        if not isinstance(loader, DataLoader) and (loader is not None or name == hook):
+            raise TypeError(
+                f"`data.{name}` must give one DataLoader. Got {type(loader).__name__}. Join the "
+                "data sets, or pass a DataLoader instead."
+            )
+    return found, held_out or None
+
+
+def given_loaders(data: Any, validation: Any) -> tuple[Any, Any]:
+    """Training and validation data as they are given; of a data module its own loaders."""
+    if not isinstance(data, L.LightningDataModule):
+        return data, validation
+    found, held_out = loaders_of(data, "fit")
+    return found, held_out if validation is None else validation
 
 
 @contextmanager

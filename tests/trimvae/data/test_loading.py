@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from trimvae.data.loading import (
     as_data,
@@ -13,6 +14,7 @@ from trimvae.data.loading import (
     loader,
     size_of,
 )
+from trimvae.data.streaming import source_of
 
 
 def test_a_tensor_is_returned_as_it_is():
@@ -126,10 +128,55 @@ def test_inputs_and_contexts_of_a_batch_are_found():
         assert inputs_of(batch) is inputs
     assert contexts_of((inputs, contexts)) is contexts
     assert contexts_of({"inputs": inputs, "contexts": contexts}) is contexts
-    with pytest.raises(TypeError, match="`data` must give batches that are a tensor.*Got dict"):
+    with pytest.raises(
+        TypeError, match="must give batches that are a tensor.*Got a mapping with 'label'"
+    ):
         inputs_of({"label": contexts})
     with pytest.raises(TypeError, match="pairs of inputs and contexts"):
         contexts_of(inputs)
+
+
+def test_what_is_indexed_by_number_is_a_data_set_and_a_list_is_none():
+    class Rows:
+        """No Dataset of torch's, such as those of Hugging Face."""
+
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            return {"image": torch.full((2,), float(index))}
+
+    batches = [inputs_of(batch)[:, 0].tolist() for batch in loader(Rows(), 2, shuffle=False)]
+    assert batches == [[0.0, 1.0], [2.0, 3.0], [4.0]]
+    for wrong in ([torch.ones(2)], {"x": torch.ones(2)}, "rows"):
+        with pytest.raises(TypeError, match="`data` must be a tensor, NumPy array"):
+            loader(wrong, 2)
+
+
+@pytest.mark.parametrize(
+    ("examples", "error", "told"),
+    [
+        ([torch.ones(1, 4), torch.ones(1, 5)], ValueError, r"one shape. Got \[1, 4\] and \[1, 5\]"),
+        ([Image.new("L", (4, 4))] * 2, TypeError, "numbers. Got Image. Turn them into"),
+    ],
+)
+def test_examples_that_make_no_batch_are_refused_with_a_remedy(examples, error, told):
+    class Examples(Dataset):
+        def __len__(self):
+            return len(examples)
+
+        def __getitem__(self, index):
+            return examples[index]
+
+    class Passing(IterableDataset):
+        def __iter__(self):
+            return iter(examples)
+
+    for data in (Examples(), Passing()):
+        with pytest.raises(error, match="`data` must give examples of " + told):
+            next(iter(loader(data, 2, shuffle=False)))
+    with pytest.raises(error, match="`data` must give examples of " + told):
+        source_of(Examples()).first()
 
 
 def test_a_trainers_data_tell_their_size():

@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from trimvae.data import FactorData
+from trimvae.data.loading import inputs_of, loader
 from trimvae.data.streaming import source_of
 
 ROWS = torch.arange(22.0).view(11, 2)
@@ -148,3 +149,36 @@ def test_nothing_gives_no_piece(empty):
 def test_what_gives_no_examples_is_refused():
     with pytest.raises(TypeError, match=r"`data` must be a tensor, .* Got int\. Convert it"):
         source_of(3)
+
+
+def test_data_sets_of_hugging_face_are_read_as_they_are_indexed_and_as_streams():
+    datasets = pytest.importorskip("datasets")
+    held = datasets.Dataset.from_dict({"image": ROWS.numpy(), "label": list(range(len(ROWS)))})
+    tensors = held.with_format("torch")
+    stream = held.to_iterable_dataset().with_format("torch")
+    for data in (tensors, stream, DataLoader(tensors, batch_size=3)):
+        found = [piece.rows for piece in source_of(data).pieces(4, lambda _: True)]
+        assert torch.equal(torch.cat(found), ROWS)
+    batches = [inputs_of(batch) for batch in loader(tensors, 4, shuffle=False)]
+    assert torch.equal(torch.cat(batches), ROWS)
+    with pytest.raises(TypeError, match=r"call with_format\('torch'\)"):
+        source_of(held).first()
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # it leaves files open
+def test_loaders_of_webdataset_give_batches_and_its_data_sets_examples(tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    path = tmp_path / "rows-0.tar"
+    with webdataset.TarWriter(str(path)) as writer:
+        for number, row in enumerate(ROWS):
+            writer.write({"__key__": f"{number:03d}", "row.pth": row, "cls": number})
+    options = {"shardshuffle": False, "empty_check": False}
+    data = webdataset.WebDataset(str(path), **options).decode().to_tuple("row.pth", "cls")
+    for given in (data, webdataset.WebLoader(data, batch_size=3)):
+        found = [piece.rows for piece in source_of(given).pieces(4, lambda _: True)]
+        assert torch.equal(torch.cat(found), ROWS)
+        batches = [inputs_of(batch) for batch in loader(given, 3)]
+        assert torch.equal(torch.cat(batches), ROWS)
+        assert [len(batch) for batch in batches] == [3, 3, 3, 2]

@@ -1,3 +1,4 @@
+import copy
 import random
 import signal
 
@@ -7,10 +8,11 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
 
 from attributions import Sparsity
 from tests.cases import assert_same_snapshot, convolutional_predictor, snapshot
-from tests.trimvae.training.cases import QUIET, small_vae
+from tests.trimvae.training.cases import QUIET, make, small_vae, weights
 from trimvae import VAE, fit
 
 
@@ -37,7 +39,7 @@ def test_nothing_of_the_callers_changes_also_after_an_exception(fails):
     vae = VAE.convolutional((1, 28, 28), 2, channels=4, hidden=8)
     vae.eval()
     images = torch.rand(96, 1, 28, 28)
-    copy = images.clone()
+    as_they_were = images.clone()
     random.seed(3)
     before = snapshot(predictor)
     states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
@@ -49,7 +51,7 @@ def test_nothing_of_the_callers_changes_also_after_an_exception(fails):
     else:
         fit(vae, predictor, images, **options)
     assert_same_snapshot(before, snapshot(predictor))
-    assert torch.equal(images, copy)
+    assert torch.equal(images, as_they_were)
     assert torch.equal(states[0], torch.get_rng_state())
     assert states[1] == random.getstate()
     assert (states[2] == np.random.get_state()[1]).all()
@@ -105,3 +107,53 @@ def test_means_are_the_same_with_a_logger_and_without(table, tmp_path):
         histories.append(fit(small_vae(), None, table, **options, **QUIET))
     for quiet, logged in zip(*histories, strict=True):
         assert quiet == pytest.approx(logged, rel=1e-5)
+
+
+class Module(L.LightningDataModule):
+    """Rows to train with and, where they are wanted, held out; counts what is asked of it."""
+
+    def __init__(self, rows, *, held_out=None):
+        super().__init__()
+        self.rows, self.held_out, self.said = rows, held_out, []
+
+    def prepare_data(self):
+        self.said.append("prepared")
+
+    def setup(self, stage):
+        self.said.append(stage)
+
+    def train_dataloader(self):
+        return DataLoader(self.rows, batch_size=8)
+
+    def val_dataloader(self):
+        return [] if self.held_out is None else DataLoader(self.held_out, batch_size=8)
+
+
+def test_a_data_module_trains_as_its_loaders_do():
+    vae, rows, predictor = make("VAE")
+    other = copy.deepcopy(vae)
+    options = {"max_epochs": 2, "progress": False}
+    module = Module(rows, held_out=rows[:16])
+    history = fit(vae, predictor, module, **options)
+    held_out = DataLoader(rows[:16], batch_size=8)
+    plain = fit(other, predictor, DataLoader(rows, batch_size=8), validation=held_out, **options)
+    assert history == plain
+    assert torch.equal(weights(vae), weights(other))
+    assert module.said == ["prepared", "fit"]
+    assert any(name.startswith("validation") or "val" in name for name in history[-1])
+
+
+def test_a_data_module_may_leave_validation_out_and_no_more():
+    vae, rows, predictor = make("VAE")
+    history = fit(vae, predictor, Module(rows), max_epochs=1, progress=False)
+    assert not any("val" in name for name in history[-1])
+    several = Module(rows)
+    several.train_dataloader = lambda: [DataLoader(rows), DataLoader(rows)]
+    with pytest.raises(
+        TypeError, match="`data.train_dataloader` must give one DataLoader. Got list"
+    ):
+        fit(vae, predictor, several, max_epochs=1, progress=False)
+    with pytest.raises(
+        TypeError, match="`data.train_dataloader` must give one DataLoader. Got None"
+    ):
+        fit(vae, predictor, L.LightningDataModule(), max_epochs=1, progress=False)
