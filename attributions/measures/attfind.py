@@ -57,6 +57,7 @@ def find_attributes(
     k: int = 5,
     explained_by: float = 1.0,
     effects: Tensor | None = None,
+    outputs: Tensor | None = None,
 ) -> list[Attribute]:
     """The few latents, with direction, that turn images into a class: StylEx's AttFind.
 
@@ -78,20 +79,20 @@ def find_attributes(
         explained_by: Rise of the output that makes an image count as explained.
         effects: `(batch, 2, latents, classes)`, what `attribute_effects` returns for these latents,
             so that several classes share it; default: computed for the images of other classes.
+        outputs: `(batch, classes)`, the function's at these latents, so that several classes share
+            it; default: asked for.
 
     Returns:
         Attributes, the strongest first; none if every image is predicted as the class.
 
     Raises:
-        ValueError: There is no such class, or `effects` are not those of these latents.
+        ValueError: There is no such class, or `effects` or `outputs` are not those of these
+            latents.
     """
-    if effects is not None and effects.shape[:3] != (len(latents), 2, latents.shape[1]):
-        raise ValueError(
-            f"`effects` must have shape {(len(latents), 2, latents.shape[1])} before the classes. "
-            f"Got {tuple(effects.shape)}. Pass attribute_effects of the same latents."
-        )
+    _check_known(latents, effects, outputs)
     with torch.no_grad():
-        outputs = function(latents.clone())
+        if outputs is None:
+            outputs = function(latents.clone())
         classes = 2 if outputs.shape[1] == 1 else outputs.shape[1]
         if not 0 <= target < classes:
             raise ValueError(
@@ -106,6 +107,7 @@ def find_attributes(
             effects = attribute_effects(function, others, low, high)
         else:
             effects = effects[kept]
+        one_moved, outputs = effects, outputs[kept]
         if outputs.shape[1] == 1:  # a binary logit speaks for class 1
             effects = (2 * target - 1) * effects[..., 0]
         else:
@@ -119,8 +121,24 @@ def find_attributes(
             if means[direction, latent] <= 0:
                 break
             point[:, latent] = (low, high)[direction][latent]
-            flipped = (decisions(function(point.clone())) == target).double().mean().item()
+            # Of the first move, a single one, the effect says all.
+            alone = outputs + one_moved[:, direction, latent]
+            said = function(point.clone()) if found else alone
+            flipped = (decisions(said) == target).double().mean().item()
             found.append(Attribute(latent, direction, means[direction, latent].item(), flipped))
             left &= effects[:, direction, latent] < explained_by
             free[latent] = False
     return found
+
+
+def _check_known(latents: Tensor, effects: Tensor | None, outputs: Tensor | None) -> None:
+    if effects is not None and effects.shape[:3] != (len(latents), 2, latents.shape[1]):
+        raise ValueError(
+            f"`effects` must have shape {(len(latents), 2, latents.shape[1])} before the classes. "
+            f"Got {tuple(effects.shape)}. Pass attribute_effects of the same latents."
+        )
+    if outputs is not None and (outputs.ndim != 2 or len(outputs) != len(latents)):
+        raise ValueError(
+            f"`outputs` must have shape ({len(latents)}, classes). Got {tuple(outputs.shape)}. "
+            "Pass what the function returns for the same latents."
+        )

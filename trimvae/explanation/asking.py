@@ -54,6 +54,11 @@ class FrozenCode(nn.Module):
         return self._original[0]
 
     @property
+    def at_once(self) -> int:
+        """Latents that are decoded at once where no gradient is recorded."""
+        return self._at_once
+
+    @property
     def blocks(self) -> tuple[Block, ...]:
         """Named slices of the latents; none, where these are flat and the code names none."""
         return self._flat.blocks

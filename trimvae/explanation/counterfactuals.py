@@ -62,6 +62,7 @@ def find_counterfactuals(
     high: Array | None = None,
     n_latents: int = 3,
     n_steps: int = 11,
+    on_grid: Tensor | None = None,
 ) -> Counterfactuals:
     r"""Find the smallest latent change that flips each decision, without residual.
 
@@ -92,12 +93,16 @@ def find_counterfactuals(
         high: `(latents,)`, largest value; default: 2.5.
         n_latents: Most latents that a sparse search may move.
         n_steps: Values tried between `low` and `high` for each latent.
+        on_grid: `(batch, latents, n_steps, outputs)`, the predictor's outputs where one latent
+            alone takes each of these values: a sparse search that is given them need not ask for
+            them; default: asked for.
 
     Returns:
         Moved latents with validity, distances and plausibility.
 
     Raises:
-        ValueError: There is no such class or method, or a count is out of range.
+        ValueError: There is no such class or method, a count is out of range, or `on_grid` does
+            not have this shape.
         RuntimeError: It is called under `torch.inference_mode`.
 
     Examples:
@@ -124,7 +129,9 @@ def find_counterfactuals(
     wanted = wanted_classes(target, before)
     margins = Margins(frozen_code, frozen_predictor, wanted, decisions(before))
     if method == "sparse":
-        moved = sparse_moves(margins, latents, grid_between(lowest, highest, n_steps), n_latents)
+        grid = grid_between(lowest, highest, n_steps)
+        first = None if on_grid is None else _margins_on(grid, margins, on_grid, before)
+        moved = sparse_moves(margins, latents, grid, n_latents, first=first)
     else:
         moved = gradient_shifts(margins, latents, lowest, highest)
     outputs = outputs_at(frozen_code, frozen_predictor, moved)
@@ -179,6 +186,18 @@ def _end(argument: str, values: Array | None, default: float, latents: Tensor) -
             "Pass one value per latent."
         )
     return end
+
+
+def _margins_on(grid: Tensor, margins: Margins, outputs: Tensor, before: Tensor) -> Tensor:
+    """Margins `(batch, latents, n_steps)` of what a predictor says on a grid."""
+    expected = (len(before), *grid.shape, before.shape[1])
+    if outputs.shape != expected:
+        raise ValueError(
+            f"`on_grid` must have shape {expected}. Got {tuple(outputs.shape)}. Pass the outputs "
+            "at every value of every latent, or leave it out."
+        )
+    rows = torch.arange(len(before), device=before.device).repeat_interleave(grid.numel())
+    return margins.of(outputs.to(before).flatten(0, 2), rows).view(expected[:3])
 
 
 def grid_between(low: Tensor, high: Tensor, n_steps: int) -> Tensor:

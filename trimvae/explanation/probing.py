@@ -11,7 +11,6 @@ from attributions.checks import check_counts, check_mode
 from attributions.codes import Code, Decoder
 from attributions.measures.attfind import Attribute, find_attributes
 from attributions.methods.pixels import pixel_attributions
-from attributions.outputs import both_classes, decisions
 from attributions.predictors import Predictor
 from attributions.transforms.base import Transform
 from attributions.trim import Trim
@@ -22,22 +21,10 @@ from trimvae.explanation.counterfactuals import (
     SearchMethod,
     find_counterfactuals,
 )
+from trimvae.explanation.pairs import AttributePairs, pairs_with
 from trimvae.explanation.traversals import Traversal, traverse
 from trimvae.explanation.trust import Weighed
 from trimvae.explanation.within_latents import NamedTransform, Within, split_within
-
-
-class AttributePairs(NamedTuple):
-    """Examples without and with an attribute."""
-
-    before: Tensor
-    """`(count, *event)`, decoded."""
-    after: Tensor
-    """`(count, *event)`, with one latent at the end of its range."""
-    outputs_before: Tensor
-    """`(count, outputs)`."""
-    outputs_after: Tensor
-    """`(count, outputs)`."""
 
 
 class Context(NamedTuple):
@@ -116,6 +103,7 @@ class Probing(Weighed):
         high: Tensor | None = None,
         n_latents: int = 3,
         n_steps: int = 11,
+        on_grid: Tensor | None = None,
     ) -> Counterfactuals:
         """Find the smallest latent change that flips each decision, without residual.
 
@@ -129,6 +117,8 @@ class Probing(Weighed):
             high: `(latents,)`, largest value; default: the upper end of `ranges`.
             n_latents: Most latents that a sparse search may move.
             n_steps: Values tried between `low` and `high` for each latent.
+            on_grid: `(examples, latents, n_steps, outputs)`, the predictor's outputs where one
+                latent alone takes each of these values, where they are known; default: asked for.
 
         Returns:
             Moved latents with validity, distances and plausibility.
@@ -155,6 +145,7 @@ class Probing(Weighed):
             high=self.ranges[1] if high is None else high,
             n_latents=n_latents,
             n_steps=n_steps,
+            on_grid=on_grid,
         )
 
     def attributes(self, target: int | str, *, k: int = 5) -> list[Attribute]:
@@ -188,7 +179,12 @@ class Probing(Weighed):
         return find_attributes(self.trim, self.latents, *self.ranges, index, k=k)
 
     def attribute_pairs(
-        self, attribute: Attribute, target: int | str, count: int = 4
+        self,
+        attribute: Attribute,
+        target: int | str,
+        count: int = 4,
+        *,
+        effects: Tensor | None = None,
     ) -> AttributePairs:
         """Decode examples of other classes without and with an attribute, most moved first.
 
@@ -196,27 +192,19 @@ class Probing(Weighed):
             attribute: One that `attributes` found.
             target: The class that it speaks for, by name or number.
             count: Most pairs.
+            effects: `(batch, 2, latents, outputs)`, what `attribute_effects` returns for these
+                examples, so that those that are not shown need not be decoded; default: they are.
 
         Returns:
             Both decoded inputs and what the predictor says of them.
 
         Raises:
-            ValueError: There is no such class.
+            ValueError: There is no such class, or `effects` are not those of these examples.
             RuntimeError: The explanation was loaded without code and predictor.
         """
         code, predictor = self._asked("attribute_pairs")
         index = self.class_index(target)
-        others = self.latents[decisions(self.reencoded_outputs) != index]
-        moved = others.clone()
-        moved[:, attribute.latent] = self.ranges[attribute.direction][attribute.latent]
-        with torch.no_grad():
-            before, after = code.decode(others), code.decode(moved)
-        said_before, said_after = predictor.in_batches(before), predictor.in_batches(after)
-        chances = [
-            both_classes(said).softmax(dim=1)[:, index] for said in (said_before, said_after)
-        ]
-        order = (chances[1] - chances[0]).argsort(descending=True)[:count]
-        return AttributePairs(before[order], after[order], said_before[order], said_after[order])
+        return pairs_with(self, code, predictor, attribute, index, count, effects)
 
     def pixels(
         self, example: int, latents: Sequence[int] | None = None, *, n_steps: int = 32

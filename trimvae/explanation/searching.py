@@ -12,6 +12,9 @@ _BISECTIONS = 12
 
 _AT_ONCE = 64  # examples, of each of which all latents are tried
 
+# Numbers of the moves that are tried at once, each a row of all latents: 16 MB.
+_NUMBERS_AT_ONCE = 2**22
+
 # Lengths that a gradient shift tries, each a tenth longer than the one before.
 _SHIFTS = 60
 
@@ -59,13 +62,28 @@ class Margins(NamedTuple):
 
 
 def outputs_at(code: FrozenCode, predictor: Predictor, latents: Tensor) -> Tensor:
-    """Logits `(rows, classes)` at latents `(rows, latents)`, a few hundred at a time."""
+    """Logits `(rows, classes)` at latents `(rows, latents)`, no more at a time than fit."""
     with torch.no_grad():
-        return torch.cat([predictor(code.decode(rows)) for rows in latents.split(512)])
+        return torch.cat([predictor(code.decode(rows)) for rows in latents.split(code.at_once)])
 
 
-def sparse_moves(margins: Reaching, latents: Tensor, grid: Tensor, n_latents: int) -> Tensor:
+def sparse_moves(
+    margins: Reaching,
+    latents: Tensor,
+    grid: Tensor,
+    n_latents: int,
+    *,
+    first: Tensor | None = None,
+) -> Tensor:
     """Move as few latents as possible, each to a value of the grid `(latents, n_steps)`.
+
+    Args:
+        margins: What is to become positive.
+        latents: `(batch, latents)`, where the search starts.
+        grid: `(latents, n_steps)`, the values that each latent may take.
+        n_latents: Most latents that move.
+        first: `(batch, latents, n_steps)`, margins where one latent alone takes each value;
+            default: asked for.
 
     Returns:
         `(batch, latents)`; where nothing flips, as close as the search came.
@@ -74,12 +92,13 @@ def sparse_moves(margins: Reaching, latents: Tensor, grid: Tensor, n_latents: in
     moved, free = latents.clone(), torch.ones_like(latents, dtype=torch.bool)
     every = torch.arange(len(latents), device=latents.device)
     left = every
-    for _ in range(min(n_latents, size)):
+    for turn in range(min(n_latents, size)):
         left = left[~(margins.at(moved[left], left) > 0)]
         if not len(left):
             break
         for examples in left.split(_AT_ONCE):
-            _move_one(margins, latents, moved, grid, free, examples)
+            known = None if first is None or turn else first[examples]
+            _move_one(margins, latents, moved, grid, free, examples, known)
     _draw_back(margins, latents, moved, every[margins.at(moved, every) > 0])
     return moved
 
@@ -91,22 +110,31 @@ def _move_one(
     grid: Tensor,
     free: Tensor,
     examples: Tensor,
+    known: Tensor | None,
 ) -> None:
     """Move one more latent: to the nearest value that flips, else to where the margin is best."""
     size, n_steps = grid.shape
-    count = size * n_steps
-    candidates = moved[examples].repeat_interleave(count, dim=0).view(-1, size, n_steps, size)
-    index = torch.arange(size, device=grid.device)
-    candidates[:, index, :, index] = grid.unsqueeze(1)
-    points = candidates.flatten(0, 2)
-    reached = margins.at(points, examples.repeat_interleave(count)).view(-1, count)
-    reached[~free[examples].repeat_interleave(n_steps, dim=1)] = -torch.inf
-    flips, points = reached > 0, points.view(-1, count, size)
-    distance = (points - latents[examples].unsqueeze(1)).norm(dim=2)
-    nearest = distance.masked_fill(~flips, torch.inf).argmin(dim=1)
-    best = torch.where(flips.any(dim=1), nearest, reached.argmax(dim=1))
-    moved[examples] = points[torch.arange(len(examples), device=grid.device), best]
-    free[examples, best // n_steps] = False
+    reached = latents.new_full((len(examples), size, n_steps), -torch.inf)
+    distance = torch.full_like(reached, torch.inf)
+    tried = free[examples].nonzero()
+    for pairs in tried.split(max(1, _NUMBERS_AT_ONCE // (size * n_steps))):
+        places, chosen = pairs.T
+        points = moved[examples[places]].unsqueeze(1).repeat(1, n_steps, 1)
+        points[torch.arange(len(pairs), device=grid.device), :, chosen] = grid[chosen]
+        start = latents[examples[places]].unsqueeze(1)
+        distance[places, chosen] = (points - start).norm(dim=2)
+        if known is None:
+            rows = examples[places].repeat_interleave(n_steps)
+            found = margins.at(points.flatten(0, 1), rows).view(-1, n_steps)
+        else:
+            found = known[places, chosen]
+        reached[places, chosen] = found.to(reached)
+    reached, distance = reached.flatten(1), distance.flatten(1)
+    nearest = distance.masked_fill(~(reached > 0), torch.inf).argmin(dim=1)
+    best = torch.where((reached > 0).any(dim=1), nearest, reached.argmax(dim=1))
+    latent, step = best // n_steps, best % n_steps
+    moved[examples, latent] = grid[latent, step]
+    free[examples, latent] = False
 
 
 def _draw_back(margins: Reaching, latents: Tensor, moved: Tensor, examples: Tensor) -> None:

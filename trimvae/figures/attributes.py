@@ -8,7 +8,8 @@ if TYPE_CHECKING:
 from attributions.heatmaps import PALETTE, new_figure
 from attributions.measures.attfind import Attribute
 from trimvae.explanation.evidence import Evidence
-from trimvae.explanation.probing import AttributePairs, Probing
+from trimvae.explanation.pairs import AttributePairs
+from trimvae.explanation.probing import Probing
 from trimvae.figures.drawing import are_images, draw_image, feature_names, short
 from trimvae.figures.strips import saying
 

@@ -165,7 +165,7 @@ def _draw_curve(
             linewidth=0,
             zorder=0,
         )
-        for value, winner in flips(traversal):
+        for value, winner in flips(traversal.values, traversal.outputs):
             axes.axvline(value, color=PALETTE[1], linewidth=1.2, linestyle="--")
             axes.annotate(
                 short(explanation.class_names[winner], 12),
@@ -181,10 +181,15 @@ def _draw_curve(
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def flips(traversal: Traversal) -> list[tuple[float, int]]:
-    """Where a traversal's decision changes, half-way between two steps, and to which class."""
-    said = decisions(traversal.outputs)
-    middles = (traversal.values[1:] + traversal.values[:-1]) / 2
+def flips(values: Tensor, outputs: Tensor) -> list[tuple[float, int]]:
+    """Where the decision changes along a traversal, half-way between two steps, and to what class.
+
+    Args:
+        values: `(n_steps,)`, of the latent that moves.
+        outputs: `(n_steps, outputs)`.
+    """
+    said = decisions(outputs)
+    middles = (values[1:] + values[:-1]) / 2
     places = (said[1:] != said[:-1]).nonzero()[:, 0].tolist()
     return [(middles[place].item(), int(said[place + 1])) for place in places]
 
@@ -219,8 +224,27 @@ def saying(explanation: Evidence, outputs: Tensor, named: Callable[[str, int], s
         outputs: `(outputs,)`, of one input.
         named: Makes a name and a length to what is shown; default: as figures do.
     """
+    return sayings(explanation, outputs.unsqueeze(0), named)[0]
+
+
+def sayings(
+    explanation: Evidence, outputs: Tensor, named: Callable[[str, int], str] = short
+) -> list[str]:
+    """What the predictor says of each of many inputs, as `saying` does of one.
+
+    Args:
+        explanation: Whose classes have names.
+        outputs: `(n, outputs)`.
+        named: Makes a name and a length to what is shown; default: as figures do.
+    """
     if explanation.task == "regression":
-        return f"{named(explanation.class_names[0], 22)} {outputs[0]:.2f}"
-    chances = both_classes(outputs.unsqueeze(0)).softmax(dim=1)[0]
-    winner = int(chances.argmax())
-    return f"{named(explanation.class_names[winner], 14)} ({chances[winner]:.2f})"
+        name = named(explanation.class_names[0], 22)
+        return [f"{name} {value:.2f}" for value in outputs[:, 0].tolist()]
+    chances, winners = both_classes(outputs).softmax(dim=1).max(dim=1)
+    names = {
+        winner: named(explanation.class_names[winner], 14) for winner in winners.unique().tolist()
+    }
+    return [
+        f"{names[winner]} ({chance:.2f})"
+        for winner, chance in zip(winners.tolist(), chances.tolist(), strict=True)
+    ]

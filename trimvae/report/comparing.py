@@ -14,7 +14,7 @@ from trimvae.explanation.probing import Probing
 from trimvae.figures.drawing import are_images
 from trimvae.figures.trust import Check, checks
 from trimvae.report.details import LEAST_SHARE
-from trimvae.report.drawing import picture
+from trimvae.report.drawing import each_alone
 from trimvae.report.names import with_marked_names, with_shown_names
 from trimvae.report.overview import MOST_CLASSES, MOST_LATENTS, Shown, heatmap, mean_attributions
 from trimvae.report.parting import parted_card, parted_classes, parted_examples
@@ -232,5 +232,5 @@ def _strips(
     for (side, latent), flip in ((ours, False), (theirs, reverse)):
         moved = side.traverse(example, latent, n_steps=_FRAMES).inputs
         moved = moved.flip(0) if flip else moved
-        strips.append([picture(moved[step : step + 1], max_pixels) for step in range(len(moved))])
+        strips.append(each_alone(moved, max_pixels))
     return strips[0], strips[1]

@@ -1,21 +1,18 @@
 """Cards of a report: one for each example, with its sliders."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from attributions.naming import isolated
 from attributions.outputs import both_classes, decisions
 from trimvae.explanation.probing import Probing
-from trimvae.explanation.traversals import Traversal
-from trimvae.figures.drawing import are_images, feature_names
-from trimvae.figures.rows import cells, in_units
-from trimvae.figures.strips import moving_columns, saying
+from trimvae.figures.drawing import are_images
+from trimvae.figures.rows import cells
+from trimvae.figures.strips import saying, sayings
 from trimvae.figures.waterfall import contributions
-from trimvae.report.drawing import COLUMNS, picture, plain, reduced, rounded_list, signed
+from trimvae.report.drawing import picture, plain, rounded_list, signed
+from trimvae.report.moving import Moves
 
 # Classes whose probabilities stand beside the sliders.
 _CLASSES = 5
@@ -24,9 +21,17 @@ _BARS = 8
 
 
 def example_card(
-    explanation: Probing, example: int, n_latents: int, frames: int, max_pixels: int
+    explanation: Probing, example: int, n_latents: int, max_pixels: int, moves: Moves | None
 ) -> dict[str, Any]:
-    """Everything that is shown of one example; `moves` is what its sliders need."""
+    """Everything that is shown of one example; `moves` is what its sliders need.
+
+    Args:
+        explanation: An explanation.
+        example: Of it.
+        n_latents: Most latents with a bar.
+        max_pixels: Longest side of a slider's pictures.
+        moves: Its latents, moved; None without code and predictor.
+    """
     card = {**_decided(explanation, example), **_bars(explanation, example, min(n_latents, _BARS))}
     card |= {"input": None, "columns": [], "moves": None}
     if are_images(explanation):
@@ -34,12 +39,11 @@ def example_card(
     else:
         held = cells(explanation, explanation.inputs[example])
         card["columns"] = [(isolated(name), isolated(value)) for name, value in held]
-    if explanation.can_be_asked:
-        chosen = explanation.strongest(example, n_latents)
-        card["moves"] = moves = _moves(explanation, example, chosen, frames, max_pixels)
+    if moves is not None:
+        card["moves"] = shown = _sliders(explanation, moves)
         # The sheet and the names stand in the page; the script needs the rest.
         card["moves_data"] = {
-            name: value for name, value in moves.items() if name not in ("sheet", "latents")
+            name: value for name, value in shown.items() if name not in ("sheet", "latents")
         }
     return card
 
@@ -76,29 +80,18 @@ def _bars(explanation: Probing, example: int, n_latents: int) -> dict[str, Any]:
     }
 
 
-def _moves(
-    explanation: Probing, example: int, chosen: Sequence[int], frames: int, max_pixels: int
-) -> dict[str, Any]:
+def _sliders(explanation: Probing, moves: Moves) -> dict[str, Any]:
     """What the sliders of an example show: for each latent its values, pictures and outputs."""
-    traversals, owns = [], []
-    for latent in chosen:
-        own = explanation.latents[example, latent].item()
-        low, high = (end[latent].item() for end in explanation.ranges)
-        values = sorted([*torch.linspace(low, high, frames, device="cpu").tolist(), own])
-        traversals.append(
-            explanation.traverse(example, latent, values=np.array(values, dtype=np.float32))
-        )
-        owns.append(values.index(own))
-    outputs = torch.stack([traversal.outputs for traversal in traversals]).cpu()
-    predicted = int(explanation.predicted[example])
+    outputs, steps = moves.outputs, moves.values.shape[1]
+    said = sayings(explanation, outputs.flatten(0, 1), isolated)
     return {
-        "latents": [explanation.latent_names[latent] for latent in chosen],
-        "numbers": list(chosen),
-        "values": [[round(value, 2) for value in t.values.tolist()] for t in traversals],
-        "own": owns,
-        "said": [[saying(explanation, step, isolated) for step in steps] for steps in outputs],
-        **_said_on_the_way(explanation, outputs, predicted),
-        **_drawn_on_the_way(explanation, traversals, max_pixels),
+        "latents": [explanation.latent_names[latent] for latent in moves.chosen],
+        "numbers": moves.chosen,
+        "values": [[round(value, 2) for value in row] for row in moves.values.tolist()],
+        "own": moves.own,
+        "said": [said[first : first + steps] for first in range(0, len(said), steps)],
+        **_said_on_the_way(explanation, outputs, int(explanation.predicted[moves.example])),
+        **moves.drawn,
     }
 
 
@@ -120,20 +113,3 @@ def _said_on_the_way(explanation: Probing, outputs: Tensor, predicted: int) -> d
         "chances": rounded_list(chances[:, kept].unflatten(0, outputs.shape[:2])),
         "winners": [[explanation.class_names[index] for index in row] for row in winners],
     }
-
-
-def _drawn_on_the_way(
-    explanation: Probing, traversals: Sequence[Traversal], max_pixels: int
-) -> dict[str, Any]:
-    """Pictures on one sheet, a row for each latent; of a table the columns that move most."""
-    if are_images(explanation):
-        inputs = torch.cat([traversal.inputs for traversal in traversals])
-        height, width = reduced(inputs[:1], max_pixels).shape[-2:]
-        sheet = picture(inputs, max_pixels, columns=len(traversals[0].values))
-        return {"rows": None, "height": height, "width": width, "sheet": sheet}
-    names, rows = feature_names(explanation), []
-    for traversal in traversals:
-        columns = moving_columns(traversal.inputs, COLUMNS)
-        moved = in_units(explanation, traversal.inputs)[:, columns]
-        rows.append({"names": [names[column] for column in columns], "values": rounded_list(moved)})
-    return {"rows": rows, "sheet": None}

@@ -1,8 +1,12 @@
 """The overview of a report: the heatmap as a coloured table."""
 
-from typing import Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 from attributions.heatmaps import DIVERGING
 from trimvae.explanation.trust import Weighed
@@ -84,7 +88,7 @@ def heatmap(explanation: Weighed, part: Shown | None = None) -> dict[str, Any]:
             Row(
                 names[row],
                 [_cell(float(values[row, j]), float(slopes[row, j]), limit) for j in columns],
-                f"{float(effective[row]):.1f}" if present[row] else "",
+                "" if effective[row].isnan() else f"{float(effective[row]):.1f}",
                 "" if agreement is None or not present[row] else f"{float(agreement[row]):.2f}",
                 doubtful is not None and bool(doubtful[row]),
             )
@@ -97,13 +101,19 @@ def heatmap(explanation: Weighed, part: Shown | None = None) -> dict[str, Any]:
     }
 
 
-def _cell(value: float, slope: float, limit: float) -> Cell:
+@cache
+def _colours() -> "Colormap":
     from matplotlib import colormaps
+
+    return colormaps[DIVERGING]  # a copy at every look
+
+
+def _cell(value: float, slope: float, limit: float) -> Cell:
     from matplotlib.colors import to_hex
 
     if np.isnan(value):
         return Cell("\N{EN DASH}", "transparent", "inherit")
-    background = colormaps[DIVERGING](0.5 + 0.5 * value / limit)[:3]
+    background = _colours()(0.5 + 0.5 * value / limit)[:3]
     text = f"{value:+.1f}" if limit >= 1 else f"{value:+.2g}"
     if abs(value) >= _LEAST_ARROW * limit and slope:
         text += " ▲" if slope > 0 else " ▼"

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from trimvae.report.details import findings
 from trimvae.report.examples import example_card
 from trimvae.report.flips import flips_of
 from trimvae.report.glossary import anchor_of, meanings
+from trimvae.report.moving import Moves, moves_of
 from trimvae.report.names import (
     own_names,
     renamable,
@@ -27,7 +30,7 @@ from trimvae.report.names import (
     with_shown_names,
 )
 from trimvae.report.overview import heatmap
-from trimvae.report.sections import class_sections, latent_section
+from trimvae.report.sections import class_sections, latent_sections
 from trimvae.report.sentences import answers
 from trimvae.storage import checksum, replacing
 
@@ -72,7 +75,7 @@ def write_report(
         judges: Other classifiers of the same classes, behind the predictor's preprocessing, asked
             about each card's smallest move that changes the answer; default: none.
         counterfactuals: Whether cards name that move; default: where judges are asked, or where
-            the search is cheap, of at most 32 latents and inputs that are not large (.02 s a card
+            the search is cheap, of at most 32 latents and inputs that are not large (.002 s a card
             of digits; of pictures of 96 pixels and a large network more than a second).
         max_examples: Examples shown, in the order of the batch. Up to half of them are those that
             went wrong: misclassified, or decided otherwise when re-encoded; the rest is spread
@@ -136,6 +139,9 @@ def render_report(
         check_against(own, against)
     shown = chosen_examples(explanation, max_examples)
     used = explanation.top(min(n_latents, len(explanation.latent_names)))
+    moves: list[Moves] = []
+    if explanation.can_be_asked:
+        moves = moves_of(explanation, shown, n_latents, frames, max_pixels)
     return _template().render(
         title=cut(title, _MOST_OF_A_TITLE),
         style=style,
@@ -159,12 +165,13 @@ def render_report(
         else comparison_section(explanation, against, called, max_pixels),
         shown=shown,
         heatmap=heatmap(explanation),
-        latents=[latent_section(explanation, use, max_pixels) for use in used],
+        latents=latent_sections(explanation, used, max_pixels),
         classes=class_sections(explanation, max_pixels),
         examples=[
-            example_card(explanation, example, n_latents, frames, max_pixels) for example in shown
+            example_card(explanation, example, n_latents, max_pixels, its)
+            for example, its in zip_longest(shown, moves)
         ],
-        flips=flips_of(explanation, shown, judges, max_pixels, search=counterfactuals),
+        flips=flips_of(explanation, shown, judges, max_pixels, search=counterfactuals, moves=moves),
         asked=explanation.can_be_asked,
         classification=explanation.task == "classification",
         has_labels=explanation.labels is not None,
@@ -182,6 +189,7 @@ def _unsaid(evaluation: Evaluation, explanation: Probing) -> list[str]:
     return [text for text in evaluation.warnings if without_numbers(text) not in said]
 
 
+@cache
 def _template() -> "Template":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -4,17 +4,23 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from attributions.measures.attfind import Attribute, attribute_effects, find_attributes
+from attributions.measures.attfind import attribute_effects, find_attributes
 from attributions.naming import isolated
-from trimvae.explanation.probing import AttributePairs, Probing
-from trimvae.explanation.traversals import Traversal
+from trimvae.explanation.counterfactuals import grid_between
+from trimvae.explanation.pairs import AttributePairs
+from trimvae.explanation.probing import Probing
 from trimvae.explanation.usage import LatentUse
 from trimvae.figures.drawing import are_images, feature_names
 from trimvae.figures.rows import amount, in_units
-from trimvae.figures.strips import flips, moving_columns, saying
-from trimvae.report.drawing import COLUMNS, picture, signed
+from trimvae.figures.strips import flips, moving_columns, sayings
+from trimvae.report.drawing import COLUMNS, each_alone, sheet_of, signed
+from trimvae.report.moving import Seen, seen_at
 from trimvae.report.overview import MOST_CLASSES
+
+# Values of a latent that are asked for in its section; some of them are shown.
+_STEPS = 25
 
 # Examples among which AttFind looks for what turns them into a class, and the classes that it is
 # asked for.
@@ -31,20 +37,31 @@ class Frame(NamedTuple):
     """Columns and their values, for a table."""
 
 
-def latent_section(explanation: Probing, use: LatentUse, max_pixels: int) -> dict[str, Any]:
-    """What a latent looks like: an average example on which it alone moves."""
-    section: dict[str, Any] = {"use": use, "frames": [], "flips": []}
+def latent_sections(
+    explanation: Probing, uses: Sequence[LatentUse], max_pixels: int
+) -> list[dict[str, Any]]:
+    """What each latent looks like: an average example on which it alone moves."""
     if not explanation.can_be_asked:
-        return section
-    section["typical"] = typical = typical_example(explanation)
-    traversal = explanation.traverse(typical, use.latent, n_steps=25)
+        return [{"use": use, "frames": [], "flips": []} for use in uses]
+    typical = typical_example(explanation)
+    chosen = [use.latent for use in uses]
+    grid = grid_between(*explanation.ranges, _STEPS)[chosen]
+    points = explanation.latents[typical].repeat(len(chosen), _STEPS, 1)
+    points[torch.arange(len(chosen), device=grid.device), :, chosen] = grid
+    seen = seen_at(explanation, points.flatten(0, 1), max_pixels)
     every = 4 if are_images(explanation) else 6  # columns of numbers take more room
-    section["frames"] = _frames(explanation, traversal, range(0, 25, every), max_pixels)
-    if explanation.task == "classification":
-        section["flips"] = [
-            (f"{value:+.1f}", explanation.class_names[winner]) for value, winner in flips(traversal)
-        ]
-    return section
+    sections = []
+    for place, (use, values) in enumerate(zip(uses, grid.cpu(), strict=True)):
+        along = seen.at(slice(place * _STEPS, (place + 1) * _STEPS))
+        flipped = []
+        if explanation.task == "classification":
+            flipped = [
+                (f"{value:+.1f}", explanation.class_names[winner])
+                for value, winner in flips(values, along.outputs)
+            ]
+        frames = _frames(explanation, values, along, every)
+        sections.append({"use": use, "typical": typical, "frames": frames, "flips": flipped})
+    return sections
 
 
 def typical_example(explanation: Probing) -> int:
@@ -53,23 +70,19 @@ def typical_example(explanation: Probing) -> int:
     return int(centred.norm(dim=1).argmin())
 
 
-def _frames(
-    explanation: Probing, traversal: Traversal, steps: Sequence[int], max_pixels: int
-) -> list[Frame]:
-    images, names = are_images(explanation), feature_names(explanation)
-    columns = [] if images else moving_columns(traversal.inputs, COLUMNS)
-    frames = []
-    for step in steps:
-        flat = in_units(explanation, traversal.inputs[step])
-        frames.append(
-            Frame(
-                f"{traversal.values[step]:+.1f}",
-                saying(explanation, traversal.outputs[step], isolated),
-                picture(traversal.inputs[step : step + 1], max_pixels) if images else "",
-                [(names[column], amount(explanation, column, flat[column])) for column in columns],
-            )
-        )
-    return frames
+def _frames(explanation: Probing, values: Tensor, along: Seen, every: int) -> list[Frame]:
+    """Every so many-th step along a latent."""
+    few = along.at(slice(None, None, every))
+    said = sayings(explanation, few.outputs, isolated)
+    shown = [f"{value:+.1f}" for value in values[::every].tolist()]
+    if are_images(explanation):
+        pictures = [sheet_of(one) for one in few.shown.split(1)]
+        return [Frame(*each, []) for each in zip(shown, said, pictures, strict=True)]
+    names, columns = feature_names(explanation), moving_columns(along.shown, COLUMNS)
+    return [
+        Frame(value, says, "", [(names[j], amount(explanation, j, flat[j])) for j in columns])
+        for value, says, flat in zip(shown, said, in_units(explanation, few.shown), strict=True)
+    ]
 
 
 def class_sections(explanation: Probing, max_pixels: int) -> list[dict[str, Any]]:
@@ -79,14 +92,13 @@ def class_sections(explanation: Probing, max_pixels: int) -> list[dict[str, Any]
     counts = torch.bincount(explanation.predicted, minlength=len(explanation.class_names))
     order = counts.argsort(descending=True, stable=True)[:MOST_CLASSES]
     few = explanation.select(range(min(len(explanation.inputs), _ATTFIND_EXAMPLES)))
-    asked = (few.latents, *few.ranges)
-    effects = attribute_effects(few.trim, *asked) if explanation.can_be_asked else None
+    effects = attribute_effects(few.trim, few.latents, *few.ranges) if few.can_be_asked else None
     sections = []
     for place, index in enumerate(index for index in order.tolist() if counts[index]):
         of_class = explanation.for_class(index)
-        found: list[Attribute] = []
-        if explanation.can_be_asked and place < _ATTFIND_CLASSES:
-            found = find_attributes(few.trim, *asked, index, k=3, effects=effects)
+        found: list[dict[str, Any]] = []
+        if effects is not None and place < _ATTFIND_CLASSES:
+            found = _attributes(few, index, effects, max_pixels)
         sections.append(
             {
                 "index": index,
@@ -95,40 +107,52 @@ def class_sections(explanation: Probing, max_pixels: int) -> list[dict[str, Any]
                 "agreement": of_class.metrics["agreement"],
                 "effective": of_class.metrics["effective_latents"],
                 "top": [use for use in of_class.top(3) if use.share >= 0.05],
-                "attributes": [_attribute(few, one, index, max_pixels) for one in found],
+                "attributes": found,
             }
         )
     return sorted(sections, key=lambda section: section["index"])
 
 
-def _attribute(
-    explanation: Probing, attribute: Attribute, target: int, max_pixels: int
-) -> dict[str, Any]:
-    pair = explanation.attribute_pairs(attribute, target, 3)
-    images = are_images(explanation)
-    return {
-        "name": explanation.latent_names[attribute.latent],
-        "direction": ("low", "high")[attribute.direction],
-        "effect": f"{attribute.effect:+.1f}",
-        "flipped": f"{attribute.flipped:.0%}",
-        "pairs": _pictures(explanation, pair, max_pixels) if images else [],
-        "columns": [] if images else _changes(explanation, pair),
-    }
+def _attributes(
+    explanation: Probing, target: int, effects: Tensor, max_pixels: int
+) -> list[dict[str, Any]]:
+    """What turns examples of other classes into one."""
+    trim, images = explanation.trim, are_images(explanation)
+    outputs = trim.predictor.select(explanation.reencoded_outputs)
+    found = find_attributes(
+        trim,
+        explanation.latents,
+        *explanation.ranges,
+        target,
+        k=3,
+        effects=effects,
+        outputs=outputs,
+    )
+    shown = []
+    for one in found:
+        pair = explanation.attribute_pairs(one, target, 3, effects=effects)
+        shown.append(
+            {
+                "name": explanation.latent_names[one.latent],
+                "direction": ("low", "high")[one.direction],
+                "effect": f"{one.effect:+.1f}",
+                "flipped": f"{one.flipped:.0%}",
+                "pairs": _pictures(explanation, pair, max_pixels) if images else [],
+                "columns": [] if images else _changes(explanation, pair),
+            }
+        )
+    return shown
 
 
 def _pictures(
     explanation: Probing, pair: AttributePairs, max_pixels: int
 ) -> list[tuple[str, str, str, str]]:
     """Each example without and with the attribute, and what the predictor says of both."""
-    return [
-        (
-            picture(pair.before[index : index + 1], max_pixels),
-            saying(explanation, pair.outputs_before[index], isolated),
-            picture(pair.after[index : index + 1], max_pixels),
-            saying(explanation, pair.outputs_after[index], isolated),
-        )
-        for index in range(len(pair.before))
-    ]
+    before, after = (each_alone(side, max_pixels) for side in (pair.before, pair.after))
+    said, said_after = (
+        sayings(explanation, side, isolated) for side in (pair.outputs_before, pair.outputs_after)
+    )
+    return list(zip(before, said, after, said_after, strict=True))
 
 
 def _changes(explanation: Probing, pair: AttributePairs) -> list[tuple[str, str]]:

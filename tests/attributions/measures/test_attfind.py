@@ -100,3 +100,29 @@ def test_classes_share_the_effects_of_all_images():
         assert found == find_attributes(function, latents, low, high, target)
     with pytest.raises(ValueError, match=r"`effects` must have shape \(9, 2, 3\)"):
         find_attributes(function, latents, low, high, 0, effects=shared[:4])
+
+
+def test_what_is_known_is_not_asked_again():
+    """Of a single move the effect says all; for two the function is asked, once each."""
+    weight = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+    latents, ends = torch.full((4, 3), -0.5), (torch.full((3,), -1.0), torch.full((3,), 1.0))
+    asked = []
+
+    def function(z):
+        asked.append(len(z))
+        return z @ weight.T
+
+    expected = find_attributes(function, latents, *ends, 1, k=3, explained_by=100.0)
+    effects, outputs = attribute_effects(function, latents, *ends), function(latents)
+    asked.clear()
+    known = {"effects": effects, "outputs": outputs}
+    assert (
+        find_attributes(function, latents, *ends, 1, k=1, explained_by=100.0, **known)
+        == (expected[:1])
+    )
+    assert asked == []
+    found = find_attributes(function, latents, *ends, 1, k=3, explained_by=100.0, **known)
+    assert found == expected
+    assert asked == [4, 4]
+    with pytest.raises(ValueError, match=r"`outputs` must have shape \(4, classes\). Got \(3, 2\)"):
+        find_attributes(function, latents, *ends, 1, outputs=outputs[:3])

@@ -103,3 +103,31 @@ def test_latents_must_be_a_batch():
     for latents in (torch.randn(3), torch.randn(0, 3)):
         with pytest.raises(ValueError, match=r"`latents` must have shape \(batch, latents\)"):
             find_counterfactuals(Identity(), nn.Linear(3, 4), latents)
+
+
+def test_outputs_that_are_known_are_searched_first():
+    latents, predictor = torch.randn(5, 3), nn.Linear(3, 4)
+    grid = torch.linspace(-2.5, 2.5, 7)
+    known = torch.stack(
+        [
+            torch.stack([predictor(latents.index_fill(1, torch.tensor(j), v)) for v in grid], 1)
+            for j in range(3)
+        ],
+        dim=1,
+    ).detach()
+    expected = find_counterfactuals(Identity(), predictor, latents, n_steps=7)
+    found = find_counterfactuals(Identity(), predictor, latents, n_steps=7, on_grid=known)
+    torch.testing.assert_close(found.latents, expected.latents)
+    with pytest.raises(ValueError, match=r"`on_grid` must have shape \(5, 3, 11, 4\). Got \(5, 3"):
+        find_counterfactuals(Identity(), predictor, latents, on_grid=known)
+
+
+def test_known_outputs_decide_which_latent_moves():
+    """Either latent could: the first is taken, unless the second alone is said to flip."""
+    latents, predictor = torch.zeros(1, 2), linear([1.0, 1.0], bias=-1.0)
+    asked = find_counterfactuals(Identity(), predictor, latents, n_steps=3)
+    torch.testing.assert_close(asked.latents, torch.tensor([[1.0, 0.0]]), atol=2e-3, rtol=0)
+    known = torch.full((1, 2, 3, 1), -9.0)
+    known[0, 1, 2] = 9.0
+    told = find_counterfactuals(Identity(), predictor, latents, n_steps=3, on_grid=known)
+    torch.testing.assert_close(told.latents, torch.tensor([[0.0, 1.0]]), atol=2e-3, rtol=0)

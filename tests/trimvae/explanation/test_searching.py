@@ -3,8 +3,12 @@
 import pytest
 import torch
 
+from attributions.predictors import as_predictor
 from tests.trimvae.explanation.made import Identity, linear
 from trimvae import find_counterfactuals
+from trimvae.explanation.asking import as_frozen
+from trimvae.explanation.counterfactuals import grid_between
+from trimvae.explanation.searching import Margins, outputs_at, sparse_moves
 
 
 def test_a_linear_decision_is_flipped_by_its_strongest_latent_at_the_closed_form_distance():
@@ -101,3 +105,79 @@ def test_examples_that_are_searched_together_move_as_each_does_alone():
     ]
     torch.testing.assert_close(together.latents, torch.cat([one.latents for one in alone]))
     assert 0 < together.figures.valid.sum() <= 9
+
+
+@pytest.fixture(scope="module")
+def bent():
+    """Margins of a predictor that bends, at 70 examples of five latents, and a grid."""
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(size, generator=generator) for size in ((5, 6), (6, 3)))
+    predictor = as_predictor(lambda rows: (rows @ first.to(rows)).sin() @ second.to(rows))
+    latents = torch.randn(70, 5, generator=generator, dtype=torch.float64)
+    code = as_frozen(Identity())
+    before = outputs_at(code, predictor, latents)
+    nowhere = torch.full((70,), -1)
+    margins = Margins(code, predictor, nowhere, before.argmax(dim=1))
+    grid = grid_between(latents.amin(dim=0), latents.amax(dim=0), 4)
+    return margins, latents, grid
+
+
+def test_a_search_in_parts_finds_what_a_search_of_the_whole_finds(bent, monkeypatch):
+    whole = sparse_moves(*bent, 3)
+    moves = (whole != bent[1]).sum(dim=1)
+    assert {1, 2} <= set(moves.tolist())  # several rounds
+    for numbers in (1, 50, 333):
+        monkeypatch.setattr("trimvae.explanation.searching._NUMBERS_AT_ONCE", numbers)
+        torch.testing.assert_close(sparse_moves(*bent, 3), whole, rtol=0, atol=1e-12)
+
+
+def test_no_more_moves_are_tried_at_once_than_fit(bent, monkeypatch):
+    """Of 1,088 latents and eleven values all moves of 64 examples take 3.3 GB."""
+    margins, latents, grid = bent
+    rows = []
+
+    class Counted:
+        def at(self, points, examples):
+            rows.append(len(points))
+            return margins.at(points, examples)
+
+    monkeypatch.setattr("trimvae.explanation.searching._NUMBERS_AT_ONCE", 100 * 5)
+    sparse_moves(Counted(), latents, grid, 2)
+    assert max(rows) == 100
+    assert sum(rows) > 64 * 5 * 4
+
+
+def test_a_latent_moves_once_and_is_not_tried_again(bent):
+    margins, latents, grid = bent
+    rows = []
+
+    class Never:
+        def at(self, points, examples):
+            rows.append(len(points))
+            return margins.at(points, examples) - 1e3
+
+    sparse_moves(Never(), latents[:2], grid, 3)
+    tried = [count for count in rows if count > 2]
+    assert tried == [2 * 5 * 4, 2 * 4 * 4, 2 * 3 * 4]
+
+
+def test_margins_that_are_known_are_not_asked_for_again(bent):
+    margins, latents, grid = bent
+    whole = sparse_moves(margins, latents, grid, 2)
+    every = [
+        latents.index_fill(1, torch.tensor(latent), float(value))
+        for latent, values in enumerate(grid)
+        for value in values
+    ]
+    known = torch.stack([margins.at(points, slice(None)) for points in every], dim=1)
+    rows = []
+
+    class Counted:
+        def at(self, points, examples):
+            rows.append(len(points))
+            return margins.at(points, examples)
+
+    found = sparse_moves(Counted(), latents, grid, 2, first=known.view(70, 5, 4))
+    torch.testing.assert_close(found, whole, rtol=0, atol=1e-12)
+    flipped = int((known > 0).any(dim=1).sum())
+    assert sum(count for count in rows if count % 16 == 0 and count > 70) <= (70 - flipped) * 16

@@ -12,9 +12,8 @@ from tests.trimvae.explanation.made import (
     table_explanation,
 )
 from trimvae import explain
-from trimvae.explanation.traversals import Traversal
 from trimvae.figures import plot_traversals
-from trimvae.figures.strips import flips, moving_columns, saying, title_of_example
+from trimvae.figures.strips import flips, moving_columns, saying, sayings, title_of_example
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +99,8 @@ def test_the_title_says_how_far_the_example_is_to_be_trusted():
 
 def test_flips_lie_half_way_between_two_steps():
     outputs = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    traversal = Traversal(torch.tensor([0.0, 1.0, 3.0, 4.0]), torch.zeros(4, 2), outputs)
-    assert flips(traversal) == [(2.0, 1), (3.5, 0)]
+    values = torch.tensor([0.0, 1.0, 3.0, 4.0])
+    assert flips(values, outputs) == [(2.0, 1), (3.5, 0)]
 
 
 def test_columns_that_move_most_come_first():
@@ -116,6 +115,15 @@ def test_what_the_predictor_says_is_a_class_with_its_probability_or_a_quantity()
     assert saying(binary, torch.tensor([-2.0])) == "no (0.88)"
     assert saying(binary, torch.tensor([2.0])) == "yes (0.88)"
     assert saying(by_hand({"task": "regression"}), torch.tensor([1.234])) == "a 1.23"
+
+
+def test_many_inputs_are_spoken_of_as_each_alone():
+    for explanation, outputs in (
+        (by_hand(), 3 * torch.randn(9, 3)),
+        (by_hand(class_names=("no", "yes")), 3 * torch.randn(9, 1)),
+        (by_hand({"task": "regression"}), torch.randn(9, 1)),
+    ):
+        assert sayings(explanation, outputs) == [saying(explanation, each) for each in outputs]
 
 
 def test_it_is_drawn_where_the_caller_says_and_refuses_what_is_not_there(table):

@@ -7,7 +7,9 @@ from torch import nn
 from attributions.predictors import Predictor
 from tests.trimvae.explanation.made import by_hand, image_explanation
 from trimvae import explain
+from trimvae.explanation.searching import Margins
 from trimvae.report.flips import flips_of, is_cheap
+from trimvae.report.moving import moves_of
 
 
 class Line(nn.Module):
@@ -102,3 +104,26 @@ def test_a_search_that_is_dear_is_only_made_where_it_is_asked_for():
     assert not is_cheap(wide)
     assert flips_of(wide, [0], (), 40) == [None]
     assert flips_of(wide, [0], (), 40, search=True)[0].found
+
+
+def test_what_sliders_have_asked_is_not_asked_again(monkeypatch):
+    """The search's first round is the sliders' own grid; later rounds and bisection are asked."""
+    explanation = image_explanation()
+    examples, latents = list(range(12)), explanation.latents.shape[1]
+    moves = moves_of(explanation, examples, latents, 11, 40)
+    rows, at = [], Margins.at
+
+    def counted(self, points, some):
+        rows.append(len(points))
+        return at(self, points, some)
+
+    monkeypatch.setattr(Margins, "at", counted)
+    alone = flips_of(explanation, examples, (), 40)
+    asked = sum(rows)
+    rows.clear()
+    assert flips_of(explanation, examples, (), 40, moves=moves) == alone
+    assert sum(rows) == asked - len(examples) * latents * 11
+    rows.clear()
+    for other in (moves_of(explanation, examples, 2, 11, 40), moves_of(explanation, [0], 3, 5, 40)):
+        few = [each.example for each in other]
+        assert flips_of(explanation, few, (), 40, moves=other) == alone[: len(few)]

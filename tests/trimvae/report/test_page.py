@@ -14,6 +14,7 @@ from tests.trimvae.explanation.made import by_hand, image_explanation, table_exp
 from tests.trimvae.explanation.textured import texture_reader, textured_explanation
 from tests.trimvae.report.colours import contrast
 from trimvae import Evaluation, Explanation
+from trimvae.explanation.asking import FrozenCode
 from trimvae.report.page import chosen_examples, shown_classes, write_report
 
 EVIL = "<script>document.title='owned'</script>"
@@ -255,3 +256,21 @@ def test_marks_of_names_stay_inside_and_every_name_can_be_renamed(table, tmp_pat
     assert not re.search(r"\bz[012]\b", re.sub(r"<bdi.*?</bdi>", "", text))
     boxes = re.findall(r'<label for="name-(\d)">.*?<input id="name-(\d)"', page)
     assert sorted(boxes) == [("0", "0"), ("1", "1"), ("2", "2")]
+
+
+def test_a_page_decodes_what_it_shows_once(tmp_path, monkeypatch):
+    """Sliders, strips, AttFind's effects once for all classes, and little for each attribute."""
+    explanation, rows = image_explanation(batch=12), []
+    decode = FrozenCode.decode
+
+    def counted(self, latents):
+        rows.append(len(latents))
+        return decode(self, latents)
+
+    monkeypatch.setattr(FrozenCode, "decode", counted)
+    page = explanation.to_html(tmp_path / "report.html", counterfactuals=False).read_text("utf-8")
+    attributes = len(re.findall(r'id="class-\d+-\d+"', page))
+    assert attributes > 3
+    sliders, strips, effects = 12 * 3 * 11, 3 * 25, 12 * (2 * 3 + 1)
+    assert sum(rows) <= sliders + strips + effects + attributes * (12 + 3)
+    assert len(rows) <= 2 + 1 + 7 + 2 * attributes

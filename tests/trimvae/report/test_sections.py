@@ -12,7 +12,7 @@ from tests.trimvae.explanation.made import (
     table_explanation,
 )
 from trimvae import explain
-from trimvae.report.sections import class_sections, latent_section
+from trimvae.report.sections import class_sections, latent_sections
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def rule():
 
 def test_a_latent_moves_at_the_example_nearest_to_the_mean(rule):
     use = rule.top(1)[0]
-    section = latent_section(rule, use, 40)
+    section = latent_sections(rule, [use], 40)[0]
     assert section["typical"] == 1
     assert section["use"] == use
     assert [frame.value for frame in section["frames"]] == [
@@ -41,14 +41,14 @@ def test_a_latent_moves_at_the_example_nearest_to_the_mean(rule):
 
 def test_an_image_latent_has_seven_pictures():
     images = image_explanation(batch=3)
-    section = latent_section(images, images.top(1)[0], 40)
+    section = latent_sections(images, images.top(1), 40)[0]
     assert len(section["frames"]) == 7
-    assert all(frame.picture.startswith("data:image/webp") for frame in section["frames"])
+    assert all(frame.picture.startswith("data:image/png") for frame in section["frames"])
     assert all(frame.rows == [] for frame in section["frames"])
 
 
 def test_a_section_of_evidence_alone_has_its_figures_and_no_frames():
-    section = latent_section(by_hand(), by_hand().top(1)[0], 40)
+    section = latent_sections(by_hand(), by_hand().top(1), 40)[0]
     assert section["frames"] == section["flips"] == []
     sections = class_sections(by_hand(), 40)
     assert [section["attributes"] for section in sections] == [[], [], []]

@@ -1,9 +1,12 @@
 """How sure it is, in words: survival, mixed inputs, checks, and what no factor draws."""
 
+import re
+
 import pytest
 import torch
 
 from tests.trimvae.explanation.made import by_hand, table_explanation
+from trimvae import VAE, explain
 from trimvae.report.sureness import doubted, how_sure, not_seen, survival, warned
 
 
@@ -65,3 +68,18 @@ def test_evidence_outside_of_the_latents_is_why_it_is_no_explanation():
     assert doubted(by_hand(latent_share=torch.full((4,), 0.2))) == (
         "The factors do not explain the classifier: 80 % of what moves it is in none of them."
     )
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_of_a_predictor_that_says_the_same_everywhere_no_share_is_said(tmp_path, outputs):
+    inputs, names = torch.randn(24, 3), [f"name {i}" for i in range(outputs)]
+    explanation = explain(
+        VAE.dense((3,), 2), lambda x: 0 * x[:, :outputs] + 1, inputs, class_names=names
+    )
+    assert explanation.doubt == "nothing changes what the predictor says"
+    assert doubted(explanation) == f"There is nothing to explain: {explanation.doubt}."
+    assert any(text.startswith("The predictor says the same") for text in explanation.warnings)
+    assert not any("% of the evidence" in text for text in explanation.warnings)
+    page = explanation.to_html(tmp_path / "page.html").read_text()
+    shown = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL)
+    assert not re.search(r"\b(nan|inf)\b|100 % of what moves", shown)
