@@ -27,7 +27,7 @@ SECONDS, BATCH = sized(20.0, 0.1), 64
 
 NETWORKS: dict[str, Callable[[tuple[int, int, int]], VAE]] = {
     "convolutional (32)": lambda shape: VAE.convolutional(shape, 10),
-    "residual (32)": lambda shape: VAE.residual(shape, 10),
+    "residual (8)": lambda shape: VAE.residual(shape, 10),
     "residual (16)": lambda shape: VAE.residual(shape, 10, channels=16),
 }
 

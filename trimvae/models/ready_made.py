@@ -76,7 +76,7 @@ class ReadyMade(SeenAlongAxes):
         image_shape: tuple[int, int, int],
         latent_size: int,
         *,
-        channels: int = 32,
+        channels: int = 8,
         hidden: int = 256,
         likelihood: Likelihood = "bernoulli",
         scale: float = 1.0,
@@ -84,14 +84,15 @@ class ReadyMade(SeenAlongAxes):
         """Network of residual blocks, for photographs and grids of 16 to 256 pixels.
 
         Group normalisation and SiLU; pictures grow by repeated pixels and a convolution, without
-        the checkerboard of transposed convolutions. A step takes several times as long as one of
-        `convolutional`, whose pictures are smaller inside.
+        the checkerboard of transposed convolutions. Large grids have few channels, and blocks stand
+        on the two smallest, so that a step takes fewer operations than one of
+        `convolutional`.
 
         Args:
             image_shape: `(channels, height, width)`; sizes that do not halve evenly are padded
                 inside and cropped again.
             latent_size: Number of latents.
-            channels: Width of the first block; it doubles with each halving of the picture, to four
+            channels: Width after the first halving of the picture; it doubles with each, to sixteen
                 times as much.
             hidden: Width of the dense layers.
             likelihood: p(x given z): `"bernoulli"` for images in [0, 1], `"gaussian"` or
@@ -104,7 +105,7 @@ class ReadyMade(SeenAlongAxes):
 
         Examples:
             >>> from trimvae import VAE
-            >>> vae = VAE.residual(image_shape=(3, 40, 24), latent_size=10, channels=8)
+            >>> vae = VAE.residual(image_shape=(3, 40, 24), latent_size=10)
             >>> vae.decode(vae.prior.sample((5,))).shape == (5, 3, 40, 24)
             True
         """

@@ -100,7 +100,8 @@ class TrainableCode(nn.Module, ABC):
         except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
             raise ValueError(
                 f"`path` must hold a {cls.__name__} that save wrote. Got {path}, whose description "
-                f"does not fit ({error}). Save it again."
+                f"does not fit ({error}). Read it with the version of trimvae that saved it, or "
+                "save it again."
             ) from error
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -2,11 +2,14 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import Normal
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from attributions.axes import Rotation
 from attributions.penalties import Sparsity
 from trimvae import IVAE, VAE, explain, fit
-from trimvae.models.residual import ResidualBlock, ResidualDecoder, ResidualEncoder
+from trimvae.models.residual import Growth, ResidualBlock, ResidualDecoder, ResidualEncoder
+from trimvae.storage import write_tensors
 
 SMALL = {"channels": 4, "hidden": 16}
 
@@ -34,21 +37,74 @@ def test_a_block_starts_as_what_it_is_added_to():
     assert not torch.equal(block(features), features)
 
 
-def test_another_width_is_led_past_a_block():
-    block = ResidualBlock(6, 4)
-    features = torch.randn(2, 6, 3, 3)
-    expected = block.past(features) + block.layers(features)
-    torch.testing.assert_close(block(features), expected)
-    assert block.layers[0].num_groups == 2
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (4, 4)])
+def test_growth_repeats_pixels_and_convolves_up_to_the_border(height, width):
+    growth, features = Growth(3, 2).double(), torch.randn(2, 3, height, width).double()
+    nn.init.normal_(growth.bias)
+    repeated = features.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = F.conv2d(repeated, growth.weight, growth.bias, padding=1)
+    torch.testing.assert_close(growth(features), expected, rtol=0, atol=1e-12)
 
 
-def test_widths_double_to_four_times_the_first():
-    encoder = ResidualEncoder((3, 64, 64), 2, channels=8, hidden=16)
+def test_growth_keeps_what_is_even():
+    grown = Growth(3, 2)(torch.ones(1, 3, 4, 4))[..., 1:-1, 1:-1]
+    torch.testing.assert_close(grown, grown[..., :1, :1].expand_as(grown))
+
+
+def test_growth_has_second_derivatives_by_features_and_weights():
+    growth = Growth(2, 1).double()
+    features = torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def grown(features, weight):
+        return torch.func.functional_call(growth, {"weight": weight}, (features,)).tanh()
+
+    weight = growth.weight.detach().clone().requires_grad_()
+    assert torch.autograd.gradcheck(grown, (features, weight))
+    assert torch.autograd.gradgradcheck(grown, (features, weight))
+
+
+def test_widths_double_to_sixteen_times_the_first():
+    encoder = ResidualEncoder((3, 256, 256), 2, channels=2, hidden=16)
     convolutions = [layer for layer in encoder.convolutions if isinstance(layer, nn.Conv2d)]
-    assert [layer.out_channels for layer in convolutions] == [8, 16, 32, 32]
-    decoder = ResidualDecoder((3, 64, 64), 2, channels=8, hidden=16)
-    convolutions = [layer for layer in decoder.convolutions if isinstance(layer, nn.Conv2d)]
-    assert [layer.out_channels for layer in convolutions] == [32, 16, 8, 3]
+    assert [layer.out_channels for layer in convolutions] == [2, 4, 8, 16, 32, 32]
+    decoder = ResidualDecoder((3, 256, 256), 2, channels=2, hidden=16)
+    grown = [layer for layer in decoder.convolutions if isinstance(layer, Growth)]
+    assert [layer.out_channels for layer in grown] == [32, 16, 8, 4, 2, 3]
+
+
+@pytest.mark.parametrize("side", [16, 28, 64, 100])
+def test_blocks_stand_on_the_two_smallest_grids(side):
+    vae, sides = VAE.residual((1, side, side), 2, **SMALL), []
+    for network in (vae.encoder, vae.decoder):
+        for module in network.modules():
+            if isinstance(module, ResidualBlock):
+                module.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
+    vae(torch.rand(1, 1, side, side))
+    smallest = vae.decoder.bottom[1]
+    assert sides == [2 * smallest, smallest, smallest, 2 * smallest]
+
+
+@pytest.mark.parametrize("side", [28, 64, 128])
+def test_a_step_takes_fewer_operations_than_one_of_burgess(side):
+    def operations(vae):
+        images = torch.rand(1, 3, side, side)
+        with FlopCounterMode(display=False) as counter:
+            vae(images).sum().backward()
+        return counter.get_total_flops()
+
+    ours, burgess = (make((3, side, side), 10) for make in (VAE.residual, VAE.convolutional))
+    assert operations(ours) < operations(burgess)
+
+
+def test_a_file_of_the_network_before_is_refused(tmp_path):
+    """A block stood on every grid, and a convolution led past it where widths differed."""
+    path, vae = tmp_path / "vae.safetensors", VAE.residual((1, 16, 16), 3, **SMALL)
+    tensors = vae.state_dict()
+    tensors["decoder.convolutions.0.past.weight"] = torch.zeros(1)
+    texts = {"architecture": {**vae.description, "channels": 32}}
+    write_tensors(path, tensors, "VAE", texts)
+    with pytest.raises(ValueError, match="convolutions.* here.* version of trimvae that saved it"):
+        VAE.load(path)
 
 
 def test_activations_keep_their_variance_through_the_layers():
