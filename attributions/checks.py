@@ -1,19 +1,16 @@
 """Refusing what cannot be explained, and saying why."""
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
-from attributions.outputs import (
-    Contrast,
-    Explained,
-    Task,
-    are_label_probabilities,
-    are_probabilities,
-)
-from attributions.predictors import Function, Predictor
+from attributions.answers import repeats, stands_alone
+from attributions.black_boxes import LEAST_PROBABILITY
+from attributions.outputs import Contrast, Explained, Task, lost_by_centring
+from attributions.predictors import Function, Predictor, gives_probabilities
 from attributions.randomness import undisturbed
 
 
@@ -51,19 +48,21 @@ def checked_predictor(
             of this function.
 
     Returns:
-        The predictor; one that ends in a softmax gives logarithms of its probabilities.
+        The predictor; one that ends in a softmax gives logarithms of its probabilities, one that
+        ends in a sigmoid those of their odds.
 
     Raises:
         TypeError: The predictor cannot be called, or its outputs are not a floating-point tensor.
         ValueError: Device or dtype differ from those of the inputs; the outputs have another
-            batch size, are not finite, or change from call to call in eval mode; `task` is
-            unknown, or `"multilabel"` where one decision is asked for; or options contradict a
-            `Predictor`.
+            batch size, are not finite, change from call to call in eval mode, or with the other
+            examples of the batch; `task` is unknown, or `"multilabel"` where one decision is asked
+            for; or options contradict a `Predictor`.
         RuntimeError: A gradient is needed and does not arrive at the inputs, or gradients are
             switched off by `torch.inference_mode`.
 
     Warns:
-        UserWarning: The predictor has a gradient and ends in a softmax, or of labels in a sigmoid.
+        UserWarning: The predictor has a gradient and ends in a softmax, or, of labels and of a
+            single output that decides, in a sigmoid; or centring its logits loses them.
     """
     check_mode("predictor")
     if isinstance(predictor, Predictor):
@@ -100,21 +99,39 @@ def checked_predictor(
         with torch.enable_grad():
             _check_gradient(outputs, point)
     made.task = task or ("classification" if outputs.shape[1] > 1 else "regression")
-    of_labels = task == "multilabel"
-    kind, told = (
-        ("sigmoid", are_label_probabilities) if of_labels else ("softmax", are_probabilities)
-    )
-    made.probabilities = told(outputs.detach())
+    _check_alone(made, inputs.detach())
+    made.probabilities = gives_probabilities(made, outputs.detach(), inputs.detach())
     made.select(outputs.detach())  # refuses a contrast of classes that do not exist
-    if made.probabilities and not made.is_black_box:
-        warnings.warn(
-            f"`predictor` ends in a {kind}: its outputs are probabilities. Their logarithms are "
-            "explained instead, since attributions of saturated probabilities vanish. "
-            "Return the logits to silence this.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
-        )
+    for text in _doubts(made, outputs.detach(), inputs):
+        warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)
     return made
+
+
+def _doubts(made: Predictor, outputs: Tensor, inputs: Tensor) -> Iterator[str]:
+    """What a caller must know of a predictor that can be explained."""
+    logits = made.in_batches(inputs) if made.probabilities else outputs
+    if made.probabilities and not made.is_black_box:
+        several = made.task != "multilabel" and outputs.shape[1] > 1
+        kind, taken = ("softmax", "logarithms") if several else ("sigmoid", "logarithms of odds")
+        yield (
+            f"`predictor` ends in a {kind}: its outputs are probabilities. Their {taken} are "
+            "explained instead, since attributions of saturated probabilities vanish. "
+            "Return the logits to silence this."
+        )
+    rare = outputs[(outputs > 0) & (outputs < LEAST_PROBABILITY / 100)]
+    if made.probabilities and made.least_probability and len(rare):
+        yield (
+            f"`predictor` must mean probabilities of {LEAST_PROBABILITY} or more. Got one of "
+            f"{float(rare.min()):.2g}, which is explained as {LEAST_PROBABILITY}, since a forest "
+            "means rarely by 0. Pass its scores or logarithms, such as "
+            "black_box(model.predict_log_proba)."
+        )
+    if made.explained == "centred_logit" and lost_by_centring(logits):
+        yield (
+            "`predictor` must have logits of one size for their mean to be taken off. Got a "
+            f"smallest one of {float(logits.min()):.3g}, which rounds the others away in "
+            f"{outputs.dtype}. Explain the output itself (explained='output') or a Contrast."
+        )
 
 
 def _check_decides(task: Task | None, *, explained: Explained, labels: bool) -> None:
@@ -231,12 +248,21 @@ def _check_outputs(outputs: Tensor, again: Tensor, inputs: Tensor, changed: list
             "`predictor` must return finite outputs. Got NaN or infinity. "
             "Check its weights and the range of its inputs (see `preprocess`)."
         )
-    if changed or not torch.allclose(outputs, again, rtol=1e-4, atol=1e-5):
+    if changed or not repeats(outputs, again):
         what = f"buffers that changed ({', '.join(changed)})" if changed else "other outputs"
         raise ValueError(
             "`predictor` must not change in eval mode. Got "
             f"{what} when it was called twice on the same inputs. "
             "Use nn.Dropout and nn.BatchNorm as modules, so that eval() reaches them."
+        )
+
+
+def _check_alone(made: Predictor, inputs: Tensor) -> None:
+    if not stands_alone(made.in_batches, inputs):
+        raise ValueError(
+            "`predictor` must answer for each example alone. Got other outputs for the same "
+            "examples when others were beside them. Call eval() on modules that a function uses; "
+            "take means and deviations over the training data, none over the batch."
         )
 
 

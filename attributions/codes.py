@@ -1,7 +1,8 @@
 """What a code is: anything with the two verbs encode and decode."""
 
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -42,6 +43,34 @@ def at_once(inputs: Tensor) -> int:
     if inputs.device.type == "cpu":
         most = min(most, max(_FEW, _CACHED // size))
     return max(1, min(AT_ONCE, most))
+
+
+Inputs: TypeAlias = "Tensor | np.ndarray[Any, Any]"
+"""What a code encodes: a tensor, or an array of numbers."""
+
+
+def inputs_for(code: Code, inputs: Inputs) -> Tensor:
+    """Return a tensor as it is; an array of numbers goes to the device and dtype of the code.
+
+    Raises:
+        TypeError: It is neither.
+
+    Examples:
+        >>> inputs_for(nn.Linear(2, 1), np.array([[1, 2]]))
+        tensor([[1., 2.]])
+    """
+    if isinstance(inputs, Tensor):
+        return inputs
+    numbers = isinstance(inputs, np.ndarray) and inputs.dtype.kind in "biuf"
+    if not numbers or isinstance(inputs, np.ma.MaskedArray):
+        raise TypeError(
+            "`inputs` must be a tensor or an array of numbers. Got "
+            f"{type(inputs).__name__}. Pass one with all examples: of a data set torch.stack, of a "
+            "table to_numpy(), or what the code's schema encodes."
+        )
+    found = torch.tensor(np.array(inputs, dtype=np.float64))
+    parameter = next(code.parameters(), None) if isinstance(code, nn.Module) else None
+    return found.to(torch.get_default_dtype()) if parameter is None else found.to(parameter)
 
 
 class Block(NamedTuple):

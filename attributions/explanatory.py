@@ -14,7 +14,8 @@ from torch import Tensor
 
 from attributions.axes import Axes, Linear, Rotation, groups_of
 from attributions.checks import check_counts, check_mode, checked_predictor
-from attributions.codes import Code, Decoder, baseline_of, encode
+from attributions.code_checks import check_code
+from attributions.codes import Code, Decoder, Inputs, baseline_of, encode, inputs_for
 from attributions.factors import Factors, aligned, predictor_factors
 from attributions.measures.dependence import class_dependence, within_class_share
 from attributions.measures.simplicity import participation_ratio
@@ -36,7 +37,7 @@ BATCH = 256
 def explanatory_axes(
     code: Code,
     predictor: Function,
-    inputs: Tensor,
+    inputs: Inputs,
     *,
     class_price: float = 1.0,
     layer: Layer = "rotation",
@@ -76,7 +77,7 @@ def explanatory_axes(
             the same real block are turned into each other; noise, categories and latents that do
             not vary are left alone.
         predictor: Module, function or `Predictor`, as in `explain`.
-        inputs: `(batch, *event)`, 1,000 or more; no labels are used.
+        inputs: `(batch, *event)`, 1,000 or more, a tensor or an array; no labels are used.
         class_price: What it costs that the class tells the axis; see
             `attributions.penalties.sharing.shared_sparsity`. 0 asks for sparsity alone.
         layer: `"rotation"`, or `"linear"`: a rotation of the whitened latents, where these are far
@@ -95,8 +96,9 @@ def explanatory_axes(
         inputs they were fitted to and on those held out.
 
     Raises:
-        TypeError: Predictor or outputs are of a wrong kind.
-        ValueError: An argument is out of range, or inputs are not finite or too few.
+        TypeError: Inputs, predictor or outputs are of a wrong kind.
+        ValueError: An argument is out of range, inputs are not finite or too few, or code or
+            predictor change from call to call or with the rest of the batch.
         RuntimeError: Decoder or predictor are not differentiable, or `torch.inference_mode` is on.
 
     Warns:
@@ -111,10 +113,12 @@ def explanatory_axes(
         True
     """
     check_mode("explanatory_axes")
+    inputs = inputs_for(code, inputs)
     _check(inputs, class_price, layer, held_out)
     check_counts(n_steps=n_steps)
     code = _unturned(code)
     asked: Any = frozen(code)
+    check_code(asked, inputs)
     predictor = checked_predictor(
         predictor, inputs[:8], preprocess=preprocess, explained=explained, task=task, labels=True
     )
@@ -133,8 +137,7 @@ def explanatory_axes(
     order = _ordered(contributions[:fitted], moved[:fitted], known.predicted, groups)
     axes = axes.turned(order)
     axes.figures = _figures(contributions, seen.predicted, fitted)
-    turned: Any = code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
-    return turned
+    return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
 
 
 def _unturned(code: Any) -> Any:

@@ -1,6 +1,8 @@
 """Names that others have given, as plain text that is safe to draw and to write."""
 
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 _MOST = 60
 _ISOLATE, _END = "\u2068", "\u2069"
@@ -60,6 +62,22 @@ def isolated(name: str, length: int = _MOST) -> str:
     plain = cut(name, length)
     turns = any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in plain)
     return f"{_ISOLATE}{plain}{_END}" if turns else plain
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of which each is another: those that are alike get the number of their place.
+
+    Args:
+        names: Whatever they are called, in order.
+
+    Examples:
+        >>> told_apart(["crane", "owl", "crane"])
+        ('crane #0', 'owl', 'crane #2')
+    """
+    counts = Counter(names)
+    return tuple(
+        f"{name} #{place}" if counts[name] > 1 else name for place, name in enumerate(names)
+    )
 
 
 def _plain(letter: str) -> str:

@@ -69,6 +69,29 @@ def select(outputs: Tensor, explained: Explained) -> Tensor:
     return outputs
 
 
+def lost_by_centring(outputs: Tensor) -> bool:
+    """Whether the mean logit is so far off that taking it off rounds the decision away.
+
+    So it is where a class is masked by a logit of -1e9.
+
+    Args:
+        outputs: Logits `(batch, classes)`.
+
+    Examples:
+        >>> logits = torch.randn(5, 3)
+        >>> masked = torch.cat([logits, torch.full((5, 1), -1e9)], dim=1)
+        >>> lost_by_centring(masked) and not lost_by_centring(logits)
+        True
+    """
+    if outputs.shape[1] < 2:
+        return False
+    first, second = outputs.topk(2, dim=1).values.unbind(dim=1)
+    mean, margin = outputs.mean(dim=1).abs(), first - second
+    far = mean > 100 * (first.abs() + margin)
+    rounded = torch.finfo(outputs.dtype).eps * mean > 0.01 * margin
+    return bool((far & rounded).float().mean() > 0.5)
+
+
 def as_outputs(returned: Any) -> Tensor:
     """Bring what a predictor returned into the form `(batch, classes)`.
 

@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from attributions.black_boxes import as_function, is_black_box
+from attributions.black_boxes import BlackBox, as_function, is_black_box
 from attributions.outputs import (
     Explained,
     Task,
+    are_label_probabilities,
+    are_probabilities,
     as_logits,
     as_outputs,
     check_explained,
@@ -21,9 +24,6 @@ from attributions.replicas import frozen
 from attributions.saying import said_of
 
 Function = Callable[..., Any]
-
-LEAST_PROBABILITY = 1e-3
-"""Of a black box: a forest of 100 trees says 0 where it only means rarely, and has no logarithm."""
 
 
 class Predictor(nn.Module):
@@ -42,8 +42,8 @@ class Predictor(nn.Module):
         explained: `"output"`, the predictor's own output; `"centred_logit"`, the logit minus the
             mean logit of the example (labels, which do not compete, are never centred); or a
             `Contrast` of two classes.
-        probabilities: Whether the predictor ends in a softmax, or for labels in a sigmoid. Then
-            the logarithms are taken, or those of the odds.
+        probabilities: Whether the predictor ends in a softmax, or for labels and a single output
+            in a sigmoid. Then the logarithms are taken, or those of the odds.
         task: `"classification"`, `"multilabel"` or `"regression"`.
         label: Which output alone is looked at, as the logit of yes or no; default: all are.
         apart: Whether the weights of modules are copied, so that they stay what they are now;
@@ -104,6 +104,9 @@ class Predictor(nn.Module):
         if self.preprocess is not None:
             with said_of("preprocess", self.original[1]):
                 inputs = self.preprocess(inputs)
+        logarithms = self._logarithms(inputs)
+        if logarithms is not None:
+            return logarithms
         outputs = as_outputs(self._asked(inputs))
         outputs = outputs.to(torch.promote_types(outputs.dtype, precision))
         if self.label is not None:
@@ -113,12 +116,19 @@ class Predictor(nn.Module):
                     "an output that the predictor has."
                 )
             outputs = outputs[:, self.label].unsqueeze(1)
-        of_labels = self.label is not None or self.task == "multilabel"
+        of_labels = outputs.shape[1] == 1 or self.task == "multilabel"
         if self.probabilities and self.is_black_box:
             # Of a label 0 means rarely, and 1 nearly always.
-            most = 1 - LEAST_PROBABILITY if of_labels else None
-            outputs = outputs.clamp(LEAST_PROBABILITY, most)
+            least = self.least_probability
+            outputs = outputs.clamp(least, 1 - least if of_labels else None)
         return as_logits(outputs, self.probabilities, of_labels=of_labels)
+
+    def _logarithms(self, inputs: Tensor) -> Tensor | None:
+        """Of a black box whose probabilities of classes come from scores; None of all others."""
+        box, one_holds = self.original[0], self.task != "multilabel" and self.label is None
+        if self.probabilities and one_holds and isinstance(box, BlackBox):
+            return box.logarithms(inputs)
+        return None
 
     def _asked(self, inputs: Tensor) -> Any:
         if self.is_black_box:  # which says itself what is its function's
@@ -135,6 +145,12 @@ class Predictor(nn.Module):
     def is_black_box(self) -> bool:
         """Whether it has no gradient, so that only methods without one can explain it."""
         return is_black_box(self.original[0])
+
+    @property
+    def least_probability(self) -> float:
+        """The least that its probabilities tell from 0: of a black box that counts votes .001."""
+        function = self.original[0]
+        return function.least if isinstance(function, BlackBox) else 0.0
 
     def select(self, logits: Tensor) -> Tensor:
         """What is explained of logits `(batch, outputs)`: `(batch, classes)`."""
@@ -182,6 +198,25 @@ def as_predictor(function: Function) -> Predictor:
     return function if isinstance(function, Predictor) else Predictor(function)
 
 
+def gives_probabilities(predictor: Predictor, outputs: Tensor, inputs: Tensor) -> bool:
+    """Whether outputs are probabilities: of classes, of labels, or of a single output's yes.
+
+    Args:
+        predictor: Asked again, where all outputs lie between 0 and 1, at random inputs far from
+            these: there logits do not.
+        outputs: Its own at the inputs, `(batch, classes)`.
+        inputs: `(batch, *event)`.
+    """
+    if predictor.task != "multilabel" and (outputs.shape[1] > 1 or predictor.task == "regression"):
+        return are_probabilities(outputs)
+    if not are_label_probabilities(outputs):
+        return False
+    device, dtype, event = inputs.device, inputs.dtype, inputs.shape[1:]
+    generator = torch.Generator(device=device).manual_seed(0)
+    random = torch.randn(8, *event, device=device, dtype=dtype, generator=generator)
+    return are_label_probabilities(predictor.in_batches(10 * inputs.abs().max() * random))
+
+
 def _check_callable(argument: str, function: object) -> None:
     found, remedy = type(function).__name__, "Pass what maps inputs to outputs."
     if isinstance(function, type):
@@ -190,11 +225,28 @@ def _check_callable(argument: str, function: object) -> None:
         remedy = "If these are weights, give them to their module with load_state_dict; pass that."
     elif function is None:
         remedy = "A function that makes it must return it."
-    elif isinstance(function, nn.Module) and type(function).forward is nn.Module.forward:
+    elif isinstance(function, nn.Module) and _has_no_forward(function):
         found, remedy = f"{found}, which has no forward", "Wrap it in a module that has one."
+    elif isinstance(function, nn.Module) and any(map(is_lazy, function.parameters())):
+        found, remedy = f"{found}, which has no weights yet", "Call it once, on a batch of inputs."
+    elif _is_exported(function):
+        remedy = "Pass a function that calls its module: exported = program.module(), and then "
+        found, remedy = "an exported program", f"{remedy}lambda inputs: exported(inputs)."
     elif callable(function):
         return
     raise TypeError(f"`{argument}` must be a module or a function. Got {found}. {remedy}")
+
+
+def _is_exported(function: object) -> bool:
+    """Whether `torch.export` made it: a program, or its module, which cannot be set to eval."""
+    own = getattr(function, "__dict__", {}).get("train")
+    made = getattr(own, "__func__", type(function))
+    return made.__module__ == "torch.export.exported_program"
+
+
+def _has_no_forward(module: nn.Module) -> bool:
+    """Whether it has `nn.Module`'s own, which refuses; a compiled or scripted module keeps one."""
+    return getattr(module.forward, "__func__", None) is nn.Module.forward
 
 
 class _Method(nn.Module):

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -16,6 +17,20 @@ def seed_of(generator: torch.Generator | None) -> int:
     if generator is None:
         return 0
     return int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
+
+
+def checked_seed(seed: int) -> int:
+    """Return a seed as Python's own whole number, NumPy's among others.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It has more than 64 bits.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise TypeError(f"`seed` must be a whole number. Got {seed!r}. Use 0.")
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"`seed` must have at most 64 bits. Got {seed}. Use a smaller number.")
+    return int(seed)
 
 
 @contextmanager

@@ -8,13 +8,17 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from trimvae.json_values import without_nan
 
 if TYPE_CHECKING:  # torch is slow to import, and text needs none
     from torch import Tensor
 
 _CHECKSUM = "sha256"
+_REMEDY = "Use another copy, or remove it and make it again."
 
 
 @contextmanager
@@ -148,8 +152,9 @@ def _flush_folder(folder: Path) -> None:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as indented JSON."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write `content` as indented JSON; NaN and infinities, which that does not know, as null."""
+    text = json.dumps(without_nan(content), indent=2, default=_number, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -186,7 +191,8 @@ def write_tensors(
     """
     from safetensors.torch import save
 
-    metadata = {"format": kind, **{name: json.dumps(text) for name, text in texts.items()}}
+    written = {name: json.dumps(text, default=_number) for name, text in texts.items()}
+    metadata = {"format": kind, **written}
     # Copies: the format refuses tensors that share memory, as latents of an identity code do.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata[_CHECKSUM] = checksum(whole, metadata)
@@ -213,13 +219,13 @@ def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[
     except Exception as error:  # of whatever kind a damaged file makes the library raise
         raise ValueError(
             f"`path` must be a file that {kind}.save wrote. Got {path}, which is truncated or of "
-            f"another kind ({error}). Save it again."
+            f"another kind ({error}). {_REMEDY}"
         ) from error
     recorded = metadata.pop(_CHECKSUM, None)
     if recorded not in (None, checksum(tensors, metadata)):
         raise ValueError(
             f"`path` must be a file as {kind}.save wrote it. Got {path}, whose content differs "
-            "from its checksum. Use another copy, or save it again."
+            f"from its checksum. {_REMEDY}"
         )
     if metadata.pop("format", None) != kind:
         raise ValueError(
@@ -231,7 +237,7 @@ def read_tensors(path: str | Path, kind: str) -> "tuple[dict[str, Tensor], dict[
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"`path` must be a file that {kind}.save wrote. Got {path}, whose texts cannot be "
-            f"read ({error}). Save it again."
+            f"read ({error}). {_REMEDY}"
         ) from error
 
 
@@ -269,6 +275,15 @@ def _bytes_of(tensor: "Tensor") -> Any:
     if values.is_complex():
         values = torch.view_as_real(values.resolve_conj())
     return values.contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _number(value: Any) -> int | float | None:
+    """A number of NumPy's, which JSON does not know, as Python's own."""
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return cast("float | None", without_nan(float(value)))
+    raise TypeError(f"`content` must be JSON. Got {type(value).__name__}. Convert it first.")
 
 
 def _existing(path: str | Path) -> Path:

@@ -104,6 +104,7 @@ from attributions.measures.redrawing import (
     drawn_variance,
     reread_share,
     strength_correlation,
+    weakest_strength,
 )
 from attributions.measures.sanity import (
     Sanity,
@@ -201,5 +202,6 @@ __all__ = [
     "strength_correlation",
     "sufficiency",
     "traversal_monotonicity",
+    "weakest_strength",
     "within_class_share",
 ]

@@ -109,7 +109,7 @@ def caused_shares(
     effects = exact_shapley(with_parts, present, residual=parts, max_points=max_points)
     with torch.no_grad():
         said = [
-            torch.cat([function(inputs.clone()) for inputs in end.split(max_points)])
+            torch.cat([function(inputs.clone()) for inputs in end.split(int(max_points))])
             for end in (before, after)
         ]
     along = effects * (said[1] - said[0]).unsqueeze(2)
@@ -165,6 +165,7 @@ def integrated_shares(
         True
     """
     check_counts(n_steps=n_steps, max_points=max_points)
+    n_steps, max_points = int(n_steps), int(max_points)
     check_splitting(transform, before)
     total = torch.zeros(len(transform.group_names), dtype=before.dtype, device=before.device)
     some = max(1, max_points // n_steps)

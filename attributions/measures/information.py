@@ -202,7 +202,7 @@ def _placed(prior: Tensor | None, **options: Any) -> dict[str, Any]:
 def _answers(function: Function, samples: Tensor, max_points: int) -> Tensor:
     """Probabilities at samples, `(n, classes)`."""
     with torch.no_grad():
-        outputs = torch.cat([function(points) for points in samples.split(max_points)])
+        outputs = torch.cat([function(points) for points in samples.split(int(max_points))])
         answers: Tensor = both_classes(outputs).softmax(dim=1)
     return answers
 

@@ -96,7 +96,8 @@ def sufficiency(
             outputs = function(candidates.flatten(0, 1)).unflatten(0, (len(latents), n_steps))
             margins = _margins(outputs, decided)
             moves = (candidates - latents.unsqueeze(1)).norm(dim=2)
-            moves = moves.masked_fill(margins > 0, torch.inf)
+            alike = decisions(outputs.flatten(0, 1)).view_as(margins) == decided.unsqueeze(1)
+            moves = moves.masked_fill(alike, torch.inf)
             distance = torch.minimum(distance, moves.amin(dim=1))
             flipped.append(distance.isfinite())
             point = candidates[rows, margins.argmin(dim=1)]
@@ -104,7 +105,7 @@ def sufficiency(
 
 
 def _margins(outputs: Tensor, decided: Tensor) -> Tensor:
-    """How far outputs `(batch, n, classes)` are from another decision; not above 0 beyond it."""
+    """How far outputs `(batch, n, classes)` are from another decision; 0 at a tie."""
     if outputs.shape[2] == 1:
         return outputs[..., 0] * (2 * decided - 1).unsqueeze(1)
     column = decided.view(-1, 1, 1).expand(-1, outputs.shape[1], 1)

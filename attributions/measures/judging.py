@@ -1,6 +1,6 @@
 """Judges: is a reconstruction read alike by classifiers that had no part in making it?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attributions.measures.intervals import Interval, bootstrap_interval
 from attributions.outputs import decisions
-from attributions.predictors import Function, Predictor, as_predictor
+from attributions.predictors import Function, Predictor, as_predictor, gives_probabilities
 
 
 class Judgement(NamedTuple):
@@ -129,6 +129,21 @@ def check_judges(judges: Sequence[Function], inputs: Tensor, classes: int) -> No
             )
 
 
+def listed(judges: Sequence[Function]) -> Sequence[Function]:
+    """Return judges as they are.
+
+    Raises:
+        TypeError: They are one classifier, which may have a length as well, or no list.
+    """
+    single = callable(judges) or hasattr(judges, "predict")
+    if single or not isinstance(judges, Iterable):
+        raise TypeError(
+            f"`judges` must be a list of classifiers. Got {type(judges).__name__}. "
+            "Write judges=[classifier]."
+        )
+    return judges
+
+
 def as_judges(judges: Sequence[Function], predictor: Predictor, inputs: Tensor) -> list[Predictor]:
     """Freeze judges, behind the same preprocessing as the predictor; a `Predictor` has its own.
 
@@ -138,10 +153,11 @@ def as_judges(judges: Sequence[Function], predictor: Predictor, inputs: Tensor) 
         inputs: A few examples, `(batch, *event)`.
 
     Raises:
+        TypeError: They are no list.
         ValueError: The predictor is a regressor, of which there is no decision to judge, or a judge
             tells other classes.
     """
-    if judges and predictor.task == "regression":
+    if listed(judges) and predictor.task == "regression":
         raise ValueError(
             "`judges` must judge a classification. Got a regression, which decides nothing. Leave "
             "them out."
@@ -154,4 +170,7 @@ def as_judges(judges: Sequence[Function], predictor: Predictor, inputs: Tensor) 
     ]
     if frozen:
         check_judges(frozen, inputs, predictor.in_batches(inputs).shape[1])
+    for made, judge in zip(frozen, judges, strict=True):
+        if made is not judge:  # of a sigmoid every output is above 0
+            made.probabilities = gives_probabilities(made, made.in_batches(inputs), inputs)
     return frozen

@@ -9,6 +9,12 @@ from attributions.measures.intervals import Estimate, estimate_of
 # strength to keep.
 _LEAST_WITHIN = 0.03
 
+# Outputs that differ by less, of their size, differ by rounding.
+_ROUNDED = 16
+
+# Fewer examples of a class are related by chance.
+_LEAST_OF_CLASS = 20
+
 
 def reread_share(
     latents: Tensor, reread: Tensor, *, generator: torch.Generator | None = None
@@ -119,8 +125,8 @@ def strength_correlation(
         generator: Of the resamples, on the CPU; default: torch's global one.
 
     Returns:
-        The correlation with its interval, in [-1, 1]; NaN where outputs of a class hardly differ, 0
-        where the re-encoded ones alone do not.
+        The correlation with its interval, in [-1, 1]; NaN where outputs of a class hardly differ,
+        or by rounding alone, 0 where the re-encoded ones alone do not.
 
     Raises:
         ValueError: Shapes differ.
@@ -134,6 +140,58 @@ def strength_correlation(
         >>> round(strength_correlation(outputs, weak_and_strong, told).value, 6)
         -1.0
     """
+    rows, least, _ = _products(outputs, reencoded, predicted)
+    if not rows[:, 1].mean() > least:
+        return Estimate(torch.nan, None)
+    return estimate_of(rows, _correlation, generator=generator)
+
+
+def weakest_strength(
+    outputs: Tensor,
+    reencoded: Tensor,
+    predicted: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+) -> Estimate:
+    r"""Does the strength of the evidence survive re-encoding in every class?
+
+    The lowest `strength_correlation` of the classes that are predicted for 20 examples or more and
+    whose evidence has a strength. A code that is right for three classes and draws one picture of
+    the fourth has a high correlation over all, and 0 here.
+
+    Args:
+        outputs: `(n, classes)`, at the inputs; one column is a binary logit.
+        reencoded: `(n, classes)`, at the reconstructions.
+        predicted: `(n,)`, the predicted classes.
+        generator: Of the resamples, on the CPU; default: torch's global one.
+
+    Returns:
+        The correlation with its interval, in [-1, 1]; NaN where there is no such class.
+
+    Raises:
+        ValueError: Shapes differ.
+
+    Examples:
+        >>> strength = torch.rand(100, generator=torch.Generator().manual_seed(0)) + 1
+        >>> outputs = strength * torch.tensor([1.0, -1.0]).repeat(50)
+        >>> again = torch.where(outputs > 0, outputs, -1).unsqueeze(1)  # one picture of a class
+        >>> weakest_strength(outputs.unsqueeze(1), again, (outputs > 0).long()).value
+        0.0
+    """
+    rows, least, classes = _products(outputs, reencoded, predicted)
+    lowest = Estimate(torch.nan, None)
+    for index in range(int(classes.max()) + 1):
+        own = rows[classes == index]
+        if len(own) >= _LEAST_OF_CLASS and own[:, 1].mean() > least:
+            found = estimate_of(own, _correlation, generator=generator)
+            lowest = lowest if lowest.value <= found.value else found
+    return lowest
+
+
+def _products(
+    outputs: Tensor, reencoded: Tensor, predicted: Tensor
+) -> tuple[Tensor, float, Tensor]:
+    """What a correlation takes of each example `(n, 3)`, the least variance, and the classes."""
     _check_pair("outputs", outputs, "reencoded", reencoded)
     if predicted.shape != outputs.shape[:1]:
         raise ValueError(
@@ -141,23 +199,30 @@ def strength_correlation(
             f"{tuple(predicted.shape)}. Pass attributions.outputs.decisions of the outputs."
         )
     classes = predicted.unique(return_inverse=True)[1]
-    u, v = (_within(side.double(), classes) for side in (outputs, reencoded))
+    u, v = (_within(_centred(side), classes) for side in (outputs, reencoded))
     rows = torch.stack([(u * v).sum(dim=1), u.square().sum(dim=1), v.square().sum(dim=1)], dim=1)
-    whole = _within(outputs.double(), torch.zeros_like(classes)).square().sum()
-    if not rows[:, 1].sum() > _LEAST_WITHIN * whole:
-        return Estimate(torch.nan, None)
+    whole = _within(_centred(outputs), torch.zeros_like(classes)).square().sum(dim=1).mean()
+    # Before they are centred, as one large output makes the mean imprecise.
+    differing = _within(outputs.double(), classes).square().mean(dim=0)
+    rounded = _ROUNDED * torch.finfo(outputs.dtype).eps
+    if not (differing > rounded**2 * outputs.double().square().mean(dim=0)).any():
+        return rows, torch.inf, classes
+    return rows, _LEAST_WITHIN * float(whole), classes
 
-    def correlation(means: Tensor) -> Tensor:
-        product, before, after = means.unbind(dim=-1)
-        return torch.where(after > 0, product / (before * after).sqrt(), 0)
 
-    return estimate_of(rows, correlation, generator=generator)
+def _correlation(means: Tensor) -> Tensor:
+    product, before, after = means.unbind(dim=-1)
+    return torch.where(after > 0, product / (before * after).sqrt(), 0)
+
+
+def _centred(outputs: Tensor) -> Tensor:
+    """Logits centred over outputs, where there are several."""
+    whole = outputs.double()
+    return whole - whole.mean(dim=1, keepdim=True) if outputs.shape[1] > 1 else whole
 
 
 def _within(outputs: Tensor, classes: Tensor) -> Tensor:
-    """Logits centred over outputs, where there are several, less the mean of each class."""
-    if outputs.shape[1] > 1:
-        outputs = outputs - outputs.mean(dim=1, keepdim=True)
+    """Outputs less the mean of each class."""
     sums = outputs.new_zeros(int(classes.max()) + 1, outputs.shape[1])
     means = sums.index_add(0, classes, outputs) / classes.bincount().unsqueeze(1)
     return outputs - means[classes]

@@ -110,7 +110,7 @@ def in_chunks(
 ) -> Tensor:
     """Derivatives `(batch, classes, latents)`, of at most `max_points` rows at once."""
     rows_per_example = 1 if derivatives is _reverse_rows else 1 + latents.shape[1]
-    size = max(1, max_points // rows_per_example)
+    size = max(1, int(max_points) // rows_per_example)
     chunks = [slice(first, first + size) for first in range(0, len(latents), size)]
     return torch.cat([derivatives(function, latents[c], _rows(args, latents, c)) for c in chunks])
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -153,6 +154,8 @@ def integrated_gradients(
     check_counts(max_points=max_points)
     if n_steps is not None:
         check_counts(n_steps=n_steps)
+    elif not isinstance(tolerance, Real):
+        raise TypeError(f"`tolerance` must be a number. Got {tolerance!r}. Use 0.01.")
     elif not tolerance > 0:
         raise ValueError(f"`tolerance` must be above 0. Got {tolerance}. Use 0.01.")
     latents = latents.detach()
@@ -160,7 +163,7 @@ def integrated_gradients(
     function, args = with_targets(function, residual, targets)
     derivatives = derivatives_of(function, latents, args, mode)
     step = latents - start.detach()
-    path = _Path(function, derivatives, start.detach(), step, args, max_points)
+    path = _Path(function, derivatives, start.detach(), step, args, int(max_points))
     examples_at_once = max(1, max_points // (n_steps or 4))
     parts, missed = [], 0
     for first in range(0, len(latents), examples_at_once):

@@ -53,6 +53,7 @@ def exact_shapley(
         [[[0.5, 0.5]]]
     """
     check_counts(max_points=max_points)
+    max_points = int(max_points)
     size = latents.shape[1]
     if 2**size > max_coalitions:
         raise ValueError(

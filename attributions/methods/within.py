@@ -78,6 +78,7 @@ def within_attributions(
         True
     """
     check_counts(n_steps=n_steps, max_points=max_points)
+    n_steps, max_points = int(n_steps), int(max_points)
     check_mode("trim")
     indices = checked_choice(chosen, latents.shape[1])
     latents = latents.detach()

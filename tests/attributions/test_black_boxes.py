@@ -5,17 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from attributions import Trim, exact_shapley
-from attributions.black_boxes import as_function, black_box
+from attributions.black_boxes import LEAST_PROBABILITY, as_function, black_box
 from attributions.checks import checked_predictor
 from attributions.methods.captum import needs_gradient
-from attributions.predictors import LEAST_PROBABILITY, Predictor
+from attributions.predictors import Predictor
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(200, 4)).astype(np.float32)
@@ -30,8 +31,7 @@ def checked(estimator, **options):
 def test_a_pipeline_is_asked_for_probabilities_of_which_logarithms_are_explained():
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS)
     predictor = checked(pipeline)  # warnings are errors here: an estimator has no logits to return
-    expected = np.log(np.maximum(pipeline.predict_proba(ROWS), LEAST_PROBABILITY))
-    np.testing.assert_allclose(predictor(INPUTS), expected, atol=1e-5)
+    np.testing.assert_allclose(predictor(INPUTS), np.log(pipeline.predict_proba(ROWS)), atol=1e-5)
     assert predictor.task == "classification"
     assert predictor.is_black_box
 
@@ -41,6 +41,61 @@ def test_a_forest_that_says_0_gives_no_infinite_logit():
     predictor = checked(forest)
     assert (forest.predict_proba(ROWS) == 0).any()
     assert predictor(INPUTS).min() == pytest.approx(np.log(LEAST_PROBABILITY))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_logits_of_a_sure_regression_are_its_own_however_far_they_reach(classes):
+    sure = LogisticRegression(C=100).fit(ROWS, np.minimum(LABELS, classes - 1))
+    predictor, scores = checked(sure), sure.decision_function(4 * ROWS)
+    if classes == 2:
+        scores = np.stack([0 * scores, scores], axis=1)
+    logits = predictor(4 * INPUTS)
+    assert np.ptp(scores, axis=1).max() > 40  # 1 - p is 0 in float64
+    np.testing.assert_allclose(
+        logits - logits.mean(dim=1, keepdim=True),
+        scores - scores.mean(axis=1, keepdims=True),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_scores_are_taken_where_their_softmax_is_the_probability_and_nowhere_else():
+    bayes = GaussianNB().fit(ROWS, LABELS)
+    expected = bayes.predict_log_proba(2 * ROWS)
+    assert expected.min() < -20
+    np.testing.assert_allclose(checked(bayes)(2 * INPUTS), expected, rtol=1e-3, atol=1e-3)
+    votes = AdaBoostClassifier(n_estimators=5, random_state=0).fit(ROWS, LABELS)
+    expected = np.maximum(votes.predict_proba(ROWS), LEAST_PROBABILITY)
+    np.testing.assert_allclose(checked(votes)(INPUTS), np.log(expected), atol=1e-5)
+
+
+def test_scores_of_another_scale_are_not_taken_where_both_are_all_but_certain():
+    class Scaled(LogisticRegression):
+        def decision_function(self, rows):
+            return 2 * super().decision_function(rows)
+
+        def predict_proba(self, rows):
+            no = 1 / (1 + np.exp(super().decision_function(rows)))
+            return np.stack([no, 1 - no], axis=1)
+
+    scaled = Scaled(C=100).fit(ROWS, ROWS[:, 0] > 0)
+    far = INPUTS[scaled.decision_function(ROWS) > 20]
+    box = as_function(scaled)
+    assert len(far) > 5
+    assert box(far)[:, 0].max() < 1e-4
+    assert box.logarithms(far) is None
+    assert box.least == LEAST_PROBABILITY
+
+
+def test_probabilities_that_mean_to_be_small_and_are_not_taken_so_are_said():
+    def softmax(rows):
+        logits = np.stack([20 * rows[:, 0], 0 * rows[:, 0]], axis=1)
+        return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+    with pytest.warns(UserWarning, match=r"probabilities of 0.001 or more. Got one of .*logarithm"):
+        checked(black_box(softmax))
+    checked(black_box(lambda rows: np.log(softmax(rows))))  # warnings are errors here
+    checked(black_box(lambda rows: np.eye(2)[(rows[:, 0] > 0).astype(int)]))
 
 
 def test_without_probabilities_decisions_are_asked_for_and_of_a_regressor_its_prediction():

@@ -68,6 +68,65 @@ def test_a_softmax_is_recognised_and_said():
     assert said[0].filename == __file__
 
 
+def test_a_sigmoid_that_decides_is_recognised_said_and_explained_by_its_logit():
+    linear, inputs = nn.Linear(6, 1), torch.randn(5, 6)
+    with pytest.warns(UserWarning, match="ends in a sigmoid.*logarithms of odds") as said:
+        found = checked_predictor(
+            nn.Sequential(linear, nn.Sigmoid()), inputs, task="classification", stacklevel=1
+        )
+    assert said[0].filename == __file__
+    torch.testing.assert_close(found(inputs), linear(inputs), rtol=1e-3, atol=1e-5)
+    quantity = checked_predictor(nn.Sequential(linear, nn.Sigmoid()), inputs)
+    assert quantity.task == "regression"
+    assert not quantity.probabilities
+
+
+def test_a_logit_that_happens_to_lie_between_0_and_1_is_no_probability():
+    linear = nn.Linear(6, 1)
+    inputs = linear.weight.detach() / linear.weight.detach().pow(2).sum() / 2
+    with torch.no_grad():
+        linear.bias.zero_()
+    assert linear(inputs).item() == pytest.approx(0.5)
+    assert not checked_predictor(linear, inputs, task="classification").probabilities
+
+
+@pytest.mark.parametrize("examples", [1, 2, 8])
+def test_a_predictor_that_looks_at_the_rest_of_the_batch_is_refused(examples):
+    linear, inputs = nn.Linear(6, 3), torch.randn(examples, 6)
+    with pytest.raises(ValueError, match=r"answer for each example alone.*over the batch"):
+        checked_predictor(lambda points: linear(points) - linear(points).mean(dim=0), inputs)
+    checked_predictor(nn.Sequential(linear, nn.BatchNorm1d(3)), inputs)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        torch.jit.script,
+        lambda module: torch.jit.trace(module, torch.randn(2, 6)),
+        lambda module: torch.compile(module, backend="eager"),
+    ],
+    ids=["scripted", "traced", "compiled"],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated")
+def test_scripted_traced_and_compiled_modules_are_predictors(made):
+    network, inputs = nn.Sequential(nn.Linear(6, 4), nn.Tanh()), torch.randn(5, 6)
+    found = checked_predictor(made(network), inputs)
+    torch.testing.assert_close(found(inputs), network(inputs))
+
+
+def test_it_says_where_a_masked_class_rounds_centred_logits_away():
+    linear, inputs = nn.Linear(6, 3), torch.randn(5, 6)
+
+    def masked(points):
+        logits = linear(points)
+        return torch.cat([logits, torch.full_like(logits[:, :1], -1e9)], dim=1)
+
+    with pytest.warns(UserWarning, match=r"smallest one of -1e\+09.*explained='output'"):
+        checked_predictor(masked, inputs, explained="centred_logit")
+    for explained in ("output", Contrast(0, 1)):  # warnings are errors here
+        checked_predictor(masked, inputs, explained=explained)
+
+
 def test_checking_leaves_predictor_and_generator_alone():
     predictor = convolutional_predictor().train()
     inputs = torch.rand(5, 1, 28, 28)

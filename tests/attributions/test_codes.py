@@ -1,3 +1,5 @@
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from attributions.codes import (
     blocks_of,
     encode,
     encodes_by_search,
+    inputs_for,
     with_noise_of,
 )
 
@@ -46,6 +49,25 @@ def test_blocks_that_leave_out_or_repeat_a_latent_are_refused(blocks):
     code.blocks = blocks
     with pytest.raises(ValueError, match="`blocks` must cover 4 latents, each once and in order"):
         blocks_of(code, 4)
+
+
+@pytest.mark.parametrize("kind", [np.float32, ">f8", np.uint8, bool])
+def test_an_array_goes_to_the_dtype_of_the_code_and_a_tensor_stays(kind):
+    array = np.array([[0, 1], [1, 1]], dtype=kind)[::-1]
+    expected = torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    assert torch.equal(inputs_for(nn.Linear(2, 1).double(), array), expected.double())
+    assert torch.equal(inputs_for(Blocked(), array), expected)
+    assert inputs_for(Blocked(), expected) is expected
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [pd.DataFrame({"a": [1.0]}), np.array(["a"]), np.ma.masked_array([1.0], mask=[True]), [[1.0]]],
+    ids=["table", "text", "masked", "list"],
+)
+def test_what_is_neither_tensor_nor_numbers_is_refused(inputs):
+    with pytest.raises(TypeError, match="`inputs` must be a tensor or an array of numbers. Got"):
+        inputs_for(Blocked(), inputs)
 
 
 def test_noise_does_not_move_along_the_path():

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from attributions import Contrast, Trim, explanatory_axes, integrated_gradients
 from attributions.codes import Block, Decoder
@@ -236,6 +237,23 @@ def test_what_is_out_of_range_is_named(inputs, change, message):
     arguments = {"inputs": inputs, **change}
     with pytest.raises(ValueError, match=message):
         explanatory_axes(Identity((5,)), ThreeBits(), **arguments)
+
+
+def test_an_array_is_taken_as_the_tensor_and_a_data_set_is_refused(inputs):
+    code = Mixed(rotation(5))
+    expected, found = (
+        explanatory_axes(code, ThreeBits(), given).axes.matrix for given in (inputs, inputs.numpy())
+    )
+    assert torch.equal(found, expected)
+    with pytest.raises(TypeError, match=r"`inputs` must be a tensor or .*Got TensorDataset"):
+        explanatory_axes(code, ThreeBits(), TensorDataset(inputs))
+
+
+def test_a_code_that_draws_its_latents_is_refused(inputs):
+    code = Mixed(rotation(5))
+    code.encode = lambda points: points + torch.randn_like(points)
+    with pytest.raises(ValueError, match=r"`code.encode` must not change from call to call"):
+        explanatory_axes(code, ThreeBits(), inputs)
 
 
 def test_a_decoder_without_gradient_is_refused(inputs):

@@ -1,6 +1,6 @@
 import pytest
 
-from attributions.naming import cut, drawable, isolated
+from attributions.naming import cut, drawable, isolated, told_apart
 
 ODD = ["a\ud800b", "\udfff", "\u202eabc", "line\nbreak", "nul\0", "x" * 10_000, "\u2066\u2069", ""]
 
@@ -46,3 +46,8 @@ def test_a_name_from_right_to_left_is_isolated():
     assert isolated("قط") == "\u2068قط\u2069"
     assert isolated("cat قط") == "\u2068cat قط\u2069"
     assert isolated("\u2069قط\u2069") == "\u2068قط\u2069"  # it cannot end its own isolation
+
+
+def test_names_that_are_alike_are_told_apart_by_their_places():
+    assert told_apart(["a", "b", "a"]) == ("a #0", "b", "a #2")
+    assert told_apart(["a", "b"]) == ("a", "b")

@@ -9,6 +9,7 @@ from attributions.outputs import (
     both_classes,
     check_task,
     decisions,
+    lost_by_centring,
     select,
 )
 from tests.cases import FunctionModule, HuggingFaceStyle, LinearCase
@@ -20,6 +21,17 @@ def test_the_centred_logit_ignores_a_constant_added_to_all_logits():
     shifted = Trim(lambda x: case.predictor(x) + 7, case.decoder, explained="centred_logit")
     torch.testing.assert_close(centred(case.latents), shifted(case.latents))
     torch.testing.assert_close(centred(case.latents).sum(1), torch.zeros(5, dtype=torch.float64))
+
+
+def test_centring_loses_logits_beside_a_masked_one_and_no_others():
+    logits = torch.randn(6, 4)
+    masked = torch.where(torch.arange(4) == 2, -1e9, logits)
+    assert lost_by_centring(masked)
+    assert not lost_by_centring(masked.double())
+    confident = torch.full((6, 4), -40.0)
+    confident[:, 0] = 0.0  # logarithms of probabilities
+    for honest in (logits, 1e6 + 100 * logits, confident, torch.zeros(6, 4), 1e9 * logits[:, :1]):
+        assert not lost_by_centring(honest)
 
 
 def test_a_contrast_is_the_difference_of_two_outputs():

@@ -171,3 +171,38 @@ def test_a_label_that_there_is_not_is_refused(label):
     alone = Predictor(nn.Linear(4, 3), task="multilabel").of_label(label)
     with pytest.raises(ValueError, match=f"`label` must be from 0 to 2. Got {label}"):
         alone(torch.randn(2, 4))
+
+
+class Untouched(nn.Linear):
+    """A network whose mode its owner pins, by an attribute in the place of the method."""
+
+    def __init__(self):
+        super().__init__(6, 3)
+        self.train = lambda mode=True: self
+
+
+def test_a_module_that_pins_its_mode_is_no_exported_one():
+    pinned = Untouched().eval()
+    assert torch.equal(Predictor(pinned)(torch.ones(2, 6)), pinned(torch.ones(2, 6)))
+
+
+def test_an_exported_program_is_asked_by_a_function_and_refused_itself():
+    network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    inputs, rows = torch.randn(4, 6), torch.export.Dim("rows", min=2)
+    program = torch.export.export(network, (inputs,), dynamic_shapes=({0: rows},))
+    exported = program.module()
+    for refused in (program, exported):
+        with pytest.raises(
+            TypeError, match="`predictor` must be a module or a function. Got an exp"
+        ):
+            Predictor(refused)
+    outputs = Predictor(lambda some: exported(some))(inputs)
+    torch.testing.assert_close(outputs, network(inputs))
+
+
+def test_a_module_that_has_no_weights_yet_is_refused_until_it_has():
+    lazy = nn.LazyLinear(3)
+    with pytest.raises(TypeError, match="Got LazyLinear, which has no weights yet. Call it once"):
+        Predictor(lazy)
+    lazy(torch.ones(2, 6))
+    assert Predictor(lazy)(torch.ones(2, 6)).shape == (2, 3)

@@ -1,9 +1,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 import torch
 
-from attributions.randomness import seed_of, undisturbed
+from attributions.randomness import checked_seed, seed_of, undisturbed
 
 
 def test_seeds_follow_the_generator_and_none_is_zero():
@@ -42,3 +43,22 @@ def test_threads_that_seed_global_generators_take_turns():
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(draw, seeds))
     assert all(found == alone[seed] for found, seed in zip(together, seeds, strict=True))
+
+
+@pytest.mark.parametrize("seed", [3, np.int64(3), np.uint8(3), -1, 2**64 - 1])
+def test_a_seed_of_any_whole_number_seeds_torch(seed):
+    found = checked_seed(seed)
+    assert type(found) is int
+    assert found == seed
+    torch.Generator().manual_seed(found)
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "a", True, np.float64(1)])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(TypeError, match="`seed` must be a whole number. Got"):
+        checked_seed(seed)
+
+
+def test_a_seed_that_no_generator_holds_is_refused():
+    with pytest.raises(ValueError, match="`seed` must have at most 64 bits. Got 1180"):
+        checked_seed(2**70)

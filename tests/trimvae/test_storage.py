@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -344,3 +345,23 @@ def test_a_checksum_is_taken_of_tensors_of_every_kind():
         assert checksum({"a": kind}) == checksum({"a": kind.clone()})
     assert checksum({"a": (values * 1j).conj()}) == checksum({"a": values * -1j})
     assert len({checksum({"a": kind}) for kind in kinds[2:]}) == 4
+
+
+def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
+    content = {"size": np.int64(3), "scale": np.float32(0.5), "rest": [np.float32(np.nan)]}
+    plain = {"size": 3, "scale": 0.5, "rest": [None]}
+    write_json(tmp_path / "run.json", content)
+    assert read_json(tmp_path / "run.json") == plain
+    write_tensors(tmp_path / "code", {"a": torch.ones(2)}, "code", {"asked": content})
+    assert read_tensors(tmp_path / "code", "code")[1] == {"asked": plain}
+
+
+def test_what_is_no_json_is_refused_and_writes_nothing(tmp_path):
+    with pytest.raises(TypeError, match="`content` must be JSON. Got Tensor. Convert it first"):
+        write_json(tmp_path / "run.json", {"a": torch.ones(2)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_that_is_written_is_valid_where_figures_are_not_finite(tmp_path):
+    write_json(tmp_path / "figures.json", {"a": float("nan"), "b": [float("inf"), np.float64(2)]})
+    assert read_json(tmp_path / "figures.json") == {"a": None, "b": [None, 2.0]}

@@ -36,6 +36,25 @@ def frames_of_the_caller(error: Exception) -> list[traceback.FrameSummary]:
     return [frame for frame in own if frame in below] or own or _installed(below)
 
 
+def told_of(error: Exception) -> str | None:
+    """Say what a function of the caller's raised before, or without, a line of their own.
+
+    A loader may want arguments that nobody gives, and a network of torch's layers other inputs.
+
+    Args:
+        error: As it was caught.
+
+    Returns:
+        A line; None of an error that no note calls the caller's.
+    """
+    for note in getattr(error, "__notes__", ()):
+        if note.startswith(_NOTED):
+            name = note.removeprefix(_NOTED).strip().removesuffix(".")
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            return f"error: {name} raised {said}"
+    return None
+
+
 def told(error: Exception, frames: list[traceback.FrameSummary]) -> str:
     """Say which function has raised what, then the places in the caller's files.
 

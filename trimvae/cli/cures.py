@@ -26,6 +26,8 @@ def cure(explanation: Weighed, metrics: Mapping[str, float], settings: Settings)
     """
     if not explanation.doubt:
         return ""
+    if explanation.nothing_changes:
+        return f"check the classifier: {explanation.doubt}"
     kl = sum(metrics[name] for name in _PARTS) if set(_PARTS) <= set(metrics) else None
     if kl is not None and kl < _LITTLE:
         return (

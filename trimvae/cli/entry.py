@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trimvae import __version__
-from trimvae.cli.blaming import frames_of_the_caller, told
+from trimvae.cli.blaming import frames_of_the_caller, told, told_of
 from trimvae.cli.claiming import alone, explanation_claimed, report_claimed, run_claimed
 from trimvae.cli.demo import demo_command
 from trimvae.cli.evaluate import evaluate_command
@@ -69,7 +69,7 @@ def main() -> None:
     """Run the command line; what the user can mend is said shortly, with exit code 2.
 
     That is a line for a refusal, and for an error of the user's own functions the place in their
-    file. An error of ours keeps its traceback, with exit code 1.
+    file, where it has one. An error of ours keeps its traceback, with exit code 1.
     """
     wish = Wish()
     try:
@@ -78,9 +78,12 @@ def main() -> None:
         if wish.traceback:
             raise
         own = frames_of_the_caller(error)
-        if not own and not mendable(error):
+        said = told(error, own) if own else told_of(error)
+        if mendable(error) and not own:
+            said = f"error: {_in_one_line(error)}"
+        if said is None:
             raise
-        typer.echo(told(error, own) if own else f"error: {_in_one_line(error)}", err=True)
+        typer.echo(said, err=True)
         raise SystemExit(2) from error
 
 

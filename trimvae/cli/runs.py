@@ -177,7 +177,7 @@ def load_evaluation(folder: Path) -> "Evaluation | None":
     known = isinstance(found, dict) and found.keys() in (names, _FIGURES_OF_0_1)
     if not known or not _are_figures(found):
         raise ValueError(_must_be_written("evaluation", path))
-    return Evaluation(**found)
+    return Evaluation.from_dict(found)
 
 
 def _are_marks(found: Mapping[str, Any], latents: int) -> bool:
@@ -199,7 +199,7 @@ def _are_figures(found: Mapping[str, Any]) -> bool:
     rows = [parts[0], *ends, *(row for part in parts[3:] for row in part.values())]
     return (
         all(
-            isinstance(row, dict) and all(isinstance(value, int | float) for value in row.values())
+            isinstance(row, dict) and all(isinstance(v, int | float | None) for v in row.values())
             for row in rows
         )
         and all(end is not None and len(end) == 2 for end in ends)

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from trimvae.json_values import without_nan
+
 
 class Speaker:
     """Says things to a person, or one JSON object to a machine.
@@ -65,7 +67,7 @@ class Speaker:
     def end(self, written: Path, following: str, result: dict[str, Any]) -> None:
         """Say where results are and what can follow; or print the JSON object."""
         if self.as_json:
-            typer.echo(json.dumps({"folder": str(written), **result}))
+            typer.echo(json.dumps(without_nan({"folder": str(written), **result})))
         else:
             self.say(f"Written to {written}. Next: {following}")
 

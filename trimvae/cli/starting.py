@@ -29,6 +29,7 @@ from trimvae.cli.runs import (
     must_be_a_folder,
     must_be_writable,
 )
+from trimvae.json_values import without_nan
 from trimvae.storage import write_json
 
 # What may change while a run goes on: how many epochs it gets in the end, and the software.
@@ -107,7 +108,7 @@ class Start:
         """
         if self.recorded is None:
             return
-        asked = json.loads(json.dumps({**MARK, **configuration}))
+        asked = json.loads(json.dumps(without_nan({**MARK, **configuration})))
         differing = [
             f"{name}: recorded {self.recorded.get(name)!r}, asked {value!r}"
             for name, value in asked.items()

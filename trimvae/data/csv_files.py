@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_CLASSES = 100
+_ENCODING = "utf-8-sig"  # with the mark that Excel puts first, or without
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 def csv_table(
@@ -81,17 +83,23 @@ def _read(path: Path) -> "pd.DataFrame":
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be a .csv file. Got {path}, which does not exist.")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding=_ENCODING, newline="") as file:
             lines = csv.reader(file)
             header = next(lines, [])
             cells = len(header)
             uneven = next((n for n, row in enumerate(lines, 1) if len(row) not in (0, cells)), None)
-        frame: pd.DataFrame = pd.read_csv(path)
+        frame: pd.DataFrame = pd.read_csv(path, encoding=_ENCODING)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, csv.Error) as error:
         raise ValueError(
             f"`path` must be a table in CSV. Got {path} ({error}). Write it with a header, commas "
             "and as many cells in every row."
         ) from error
+    others = [name for mark, name in _SEPARATORS.items() if len(header) == 1 and mark in header[0]]
+    if others:
+        raise ValueError(
+            f"`path` must part cells by commas. Got {path}, whose header holds {others[0]}. "
+            "Write it with commas, and decimals with points."
+        )
     if list(map(str, frame.columns)) != header:  # pandas gives names of its own to the rest
         raise ValueError(
             f"`path` must name every column, and each another way. Got {path}, whose header is "

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from attributions.placement import made_on
 from trimvae.data.batches import EpochBatches, Repeatable, Rows, WithNumbers, collated, noted
@@ -36,13 +43,19 @@ def as_tensor(values: Array, argument: str = "inputs") -> Tensor:
         A tensor of the same shape.
 
     Raises:
-        TypeError: It is none of these, or holds text, dates or other objects.
+        TypeError: It is none of these, holds text, dates or other objects, masks numbers, or is
+            sparse.
 
     Examples:
         >>> as_tensor(np.array([[0.5, 2.0]]))
         tensor([[0.5000, 2.0000]])
     """
     if isinstance(values, Tensor):
+        if values.layout != torch.strided:
+            raise TypeError(
+                f"`{argument}` must be a dense tensor. Got the layout {values.layout}. "
+                "Call its to_dense()."
+            )
         return values
     if hasattr(values, "to_numpy"):
         array = _numbers_of(values, argument)
@@ -50,6 +63,12 @@ def as_tensor(values: Array, argument: str = "inputs") -> Tensor:
         array = values
     else:
         raise _not_data(argument, type(values).__name__)
+    if np.ma.is_masked(array):
+        raise TypeError(
+            f"`{argument}` must hold numbers everywhere. Got an array that masks "
+            f"{np.ma.getmaskarray(array).sum()} of them. Fill them, e.g. with filled(0), or leave "
+            "out their rows."
+        )
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"`{argument}` must hold numbers. Got an array of {array.dtype}. "
@@ -57,6 +76,8 @@ def as_tensor(values: Array, argument: str = "inputs") -> Tensor:
         )
     # torch reads neither another byte order nor negative strides, and warns of read-only memory.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+    if array.dtype.itemsize > 8:  # numbers that are longer than torch's
+        array = array.astype(np.float64)
     tensor = torch.from_numpy(array)
     return tensor.to(torch.get_default_dtype()) if array.dtype.kind == "f" else tensor
 
@@ -80,6 +101,23 @@ def as_data(data: Data, argument: str = "data") -> "Tensor | Dataset[Any] | Data
         kinds = ", pandas DataFrame, Dataset or DataLoader"
         raise _not_data(argument, type(data).__name__, kinds)
     return as_tensor(data, argument)
+
+
+def check_order(data: object, **beside: object) -> None:
+    """Raise a ValueError where something is given, row by row, beside a loader that shuffles."""
+    given = [name for name, values in beside.items() if values is not None]
+    if given and isinstance(data, DataLoader) and _shuffles(data):
+        raise ValueError(
+            f"`data` must come in the order of `{given[0]}`. Got a DataLoader that shuffles. "
+            "Make it with shuffle=False."
+        )
+
+
+def _shuffles(batches: DataLoader[Any]) -> bool:
+    kinds = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
+    samplers = (batches.sampler, getattr(batches.batch_sampler, "sampler", None))
+    # That of several processes says whether it does.
+    return any(isinstance(one, kinds) or getattr(one, "shuffle", False) for one in samplers)
 
 
 def _numbers_of(table: Any, argument: str) -> np.ndarray[Any, Any]:
@@ -125,7 +163,7 @@ def loader(
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Got {batch_size}. Use 128.")
-    data = as_data(data, argument)
+    batch_size, data = int(batch_size), as_data(data, argument)
     if not hasattr(data, "__len__") and not isinstance(data, DataLoader):
         # An IterableDataset, whose length is not known.
         if gives_batches(data):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.randomness import checked_seed
 from trimvae.data.loading import Array, as_tensor
 from trimvae.tables.schema import TableSchema
 
@@ -64,7 +65,8 @@ def split(
             "`test_share` must leave examples on both sides. Got "
             f"{test_share} of {len(inputs)} examples. Use 0.2, or more examples."
         )
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed), device="cpu")
+    generator = torch.Generator().manual_seed(checked_seed(seed))
+    order = torch.randperm(len(inputs), generator=generator, device="cpu")
     test, train = order[:held_out], order[held_out:]
     return Split(
         inputs[train],

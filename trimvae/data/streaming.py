@@ -103,7 +103,7 @@ class _Indexed:
 
     def _rows(self, start: int, stop: int) -> Any:
         data = self.data
-        if isinstance(data, Tensor) or hasattr(data, "to_numpy"):
+        if isinstance(data, Tensor | np.ma.MaskedArray) or hasattr(data, "to_numpy"):
             return data[start:stop]
         if isinstance(data, np.ndarray):
             return np.array(data[start:stop])  # of a memory map these rows alone

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from attributions.codes import Code
@@ -131,7 +132,7 @@ def as_shifted(shifted: Array | None, inputs: Tensor) -> Tensor | None:
     """Shifted versions of inputs, where and as these are.
 
     Raises:
-        ValueError: They do not have the shape of the inputs, or are none.
+        ValueError: They do not have the shape of the inputs, are none, or are not finite.
     """
     if shifted is None:
         return None
@@ -141,5 +142,9 @@ def as_shifted(shifted: Array | None, inputs: Tensor) -> Tensor | None:
             f"`shifted` must be of shape (m, {', '.join(map(str, inputs.shape[1:]))}), one for "
             f"each of the first m inputs. Got {tuple(given.shape)}. Pass the first inputs under "
             "another condition."
+        )
+    if not bool(torch.isfinite(given).all()):
+        raise ValueError(
+            "`shifted` must be finite. Got NaN or infinity. Clean it as the inputs were cleaned."
         )
     return given.to(inputs)

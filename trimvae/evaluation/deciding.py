@@ -11,6 +11,7 @@ from attributions.measures.judging import judgement, judges_agree
 from attributions.outputs import decisions
 from attributions.predictors import Predictor
 from trimvae.evaluation.figure import Measured, measured_share
+from trimvae.explanation.arguments import check_class_numbers
 from trimvae.explanation.trust import Weighed
 
 
@@ -29,10 +30,16 @@ class Decided:
         self._judged: list[Tensor] = []
 
     def add(self, explanation: Weighed) -> None:
-        """Add a batch; a regression decides nothing."""
+        """Add a batch; a regression decides nothing.
+
+        Raises:
+            ValueError: A label is the number of no class.
+        """
         if explanation.task == "regression":
             return
         outputs, reencoded = explanation.outputs, explanation.reencoded_outputs
+        if self._labels is not None and not self._rows:
+            check_class_numbers(self._labels, max(2, outputs.shape[1]))
         row = (margins(outputs), decisions(outputs), decisions(reencoded))
         self._rows.append((row[0].cpu(), row[1].cpu(), row[2].cpu()))
         if self._judges:

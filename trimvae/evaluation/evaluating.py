@@ -10,14 +10,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from attributions.checks import check_counts, check_mode, checked_predictor
 from attributions.codes import Code
-from attributions.measures.judging import as_judges
+from attributions.measures.judging import as_judges, listed
 from attributions.methods.captum import Method, needs_gradient
 from attributions.methods.paths import integrated_gradients
 from attributions.outputs import Explained, Task
 from attributions.predictors import Function
-from attributions.randomness import undisturbed
+from attributions.randomness import checked_seed, undisturbed
 from trimvae.data.batches import noted
-from trimvae.data.loading import Array, Data, as_tensor, inputs_of, loader
+from trimvae.data.loading import Array, Data, as_tensor, check_order, inputs_of, loader
 from trimvae.evaluation.assembling import as_shifted, evaluation_of, real_figures
 from trimvae.evaluation.counterfactuals import flip_figures
 from trimvae.evaluation.deciding import Decided, check_label_count
@@ -78,7 +78,8 @@ def evaluate(
     normal distribution): how far do the latents that are used go together in the data? And of
     inputs that are drawn and read again: `drawn_variance`, `reread` (does the encoder read what the
     decoder draws?), `strength_correlation` (does the strength of the evidence survive, and not the
-    class alone?) and `direction` (does more of a latent mean the same in every example?).
+    class alone?), `weakest_strength` (in every class?) and `direction` (does more of a latent mean
+    the same in every example?).
 
     `trimvae.evaluation.meanings.MEANINGS` says each figure in a sentence.
 
@@ -134,11 +135,13 @@ def evaluate(
         regression) are left out.
 
     Raises:
-        TypeError: Inputs or outputs are not floating-point numbers, or `method` is none.
+        TypeError: Inputs or outputs are not floating-point numbers, `method` is none, or judges
+            are no list.
         ValueError: `data` is empty, a count is below 1, inputs do not fit the code, or the
             predictor's device, dtype or batch size is another, or its outputs are not finite or
-            change from call to call in eval mode; labels are not as many as the examples; judges
-            tell other classes, or judge a regression; or `shifted` does not fit the inputs.
+            change from call to call in eval mode; labels are not as many as the examples, or no
+            numbers of classes; judges tell other classes, or judge a regression; `shifted` does
+            not fit the inputs; or labels or `shifted` are given beside a loader that shuffles.
         RuntimeError: The predictor is not differentiable, gradients are switched off by
             `torch.inference_mode` (`torch.no_grad` does no harm), or `divide` is asked for without
             a process group.
@@ -156,9 +159,10 @@ def evaluate(
     check_mode("evaluate")
     check_counts(n_interventions=n_interventions, k=k, n_alpha=n_alpha, n_beta=n_beta)
     check_processes(divide=divide)
-    frozen_code, known_labels = as_frozen(code), _labels(labels, data)
+    seed = checked_seed(seed)
+    frozen_code, known_labels = as_frozen(code), _labels(labels, data, shifted)
     data, shifted = (encoded_by(frozen_code.original, each) for each in (data, shifted))
-    predictor, *judges = (for_rows(frozen_code.original, each) for each in (predictor, *judges))
+    predictor, *judges = (for_rows(frozen_code.original, f) for f in (predictor, *listed(judges)))
     options: dict[str, Any] = {"method": method, "baselines": baselines, "background": background}
     options |= {"seed": seed, "class_names": class_names, "latent_names": latent_names}
     totals, kept = Totals(seed), list[Explanation]()
@@ -235,12 +239,14 @@ def _batches(code: FrozenCode, data: Data, batch_size: int) -> Iterator[Tensor]:
         yield inputs
 
 
-def _labels(labels: Array | None, data: Data) -> Tensor | None:
+def _labels(labels: Array | None, data: Data, shifted: Array | None) -> Tensor | None:
     """Labels as whole numbers.
 
     Raises:
-        ValueError: They are none, or fewer or more than the examples of an array.
+        ValueError: They are none, or fewer or more than the examples of an array; or they, or
+            `shifted`, are given beside a loader that shuffles.
     """
+    check_order(data, labels=labels, shifted=shifted)
     if labels is None:
         return None
     given = as_tensor(labels, "labels").detach()

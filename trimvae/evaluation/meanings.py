@@ -70,6 +70,8 @@ MEANINGS: dict[str, str] = {
     "is, below 0 where something else is",
     "strength_correlation": "whether the strength of the evidence survives re-encoding, beyond the "
     "class: correlation within classes",
+    "weakest_strength": "the same in the class where it is lowest, of those with 20 examples or "
+    "more",
     "direction": "1 where more of a latent means the same in every example; 0 where it depends on "
     "other latents, as in exclusive or",
     "reread": "share of a used latent's variance that the encoder reads again from what the "

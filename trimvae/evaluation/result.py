@@ -1,11 +1,13 @@
 """Evaluation: what `evaluate` found."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from attributions.naming import cut
 from trimvae.evaluation.meanings import meaning_of
+from trimvae.json_values import without_nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +32,23 @@ class Evaluation:
     """How the explanations were made, and over how many examples."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
+        """Plain values, ready for JSON; None where a figure is NaN or infinite."""
+        return {name: without_nan(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Make an evaluation of what `to_dict` returned, with NaN where a figure is None.
+
+        Args:
+            content: By the names of the fields.
+        """
+        figures = content.keys() - {"warnings", "settings"}
+        return cls(**{**content, **{name: _with_nan(content[name]) for name in figures}})
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Every figure over all examples: its name, value, interval and meaning, as text."""
         return [
-            (name, f"{value:.4g}", self.interval_in_words(name), meaning_of(name))
+            (name, _shown(value), self.interval_in_words(name), meaning_of(name))
             for name, value in self.metrics.items()
         ]
 
@@ -58,10 +70,23 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
 
+def _with_nan(figures: Any) -> Any:
+    """Figures by name, in rows by name or in pairs."""
+    if isinstance(figures, Mapping):
+        return {name: _with_nan(each) for name, each in figures.items()}
+    if isinstance(figures, list):
+        return [_with_nan(each) for each in figures]
+    return math.nan if figures is None else figures
+
+
+def _shown(value: float) -> str:
+    return "not defined" if math.isnan(value) else f"{value:.4g}"
+
+
 def _table(title: str, rows: Mapping[str, Mapping[str, float]], missing: str = "") -> list[str]:
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = ["| " + " | ".join([title, *columns]) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in rows.items():
-        cells = [f"{row[column]:.4g}" if column in row else missing for column in columns]
+        cells = [_shown(row[column]) if column in row else missing for column in columns]
         lines.append("| " + " | ".join([cut(name).replace("|", "\\|"), *cells]) + " |")
     return lines

@@ -1,5 +1,6 @@
 """What `explain` is given: arrays as tensors, names completed, and what cannot be refused."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from attributions.black_boxes import classes_of
 from attributions.codes import Code
-from attributions.outputs import Contrast
+from attributions.naming import told_apart
+from attributions.outputs import Contrast, Task
 from attributions.predictors import Predictor
 from trimvae.data.loading import Array, as_tensor
 from trimvae.models.vae import VAE
@@ -54,6 +57,14 @@ def check_inputs(code: Code, inputs: Tensor) -> None:
         )
 
 
+def check_index(argument: str, index: int, size: int, remedy: str) -> None:
+    """Raise an error unless an index is a whole number from 0 to below `size`."""
+    if isinstance(index, bool) or not hasattr(index, "__index__"):
+        raise TypeError(f"`{argument}` must be a whole number. Got {index!r}. {remedy}")
+    if not 0 <= index < size:
+        raise ValueError(f"`{argument}` must be from 0 to {size - 1}. Got {index}. {remedy}")
+
+
 def check_baselines(baselines: Tensor, latents: Tensor, *, distribution: bool) -> None:
     """Raise a ValueError unless there is one finite row, or one for each example; or any, of a set.
 
@@ -84,11 +95,13 @@ def check_finite(outputs: Tensor) -> None:
         )
 
 
-def as_labels(labels: Array | None, inputs: Tensor) -> Tensor | None:
+def as_labels(
+    labels: Array | None, inputs: Tensor, task: Task, class_names: Sequence[str]
+) -> Tensor | None:
     """Return labels as whole numbers beside the inputs.
 
     Raises:
-        ValueError: They are not whole numbers, one for each input.
+        ValueError: They are not whole numbers, one for each input, or not those of classes.
     """
     if labels is None:
         return None
@@ -98,31 +111,62 @@ def as_labels(labels: Array | None, inputs: Tensor) -> Tensor | None:
             f"`labels` must be {len(inputs)} whole numbers, one per input. Got {tensor.dtype} of "
             f"shape {tuple(tensor.shape)}. Pass class numbers."
         )
+    if task == "classification":
+        check_class_numbers(tensor, len(class_names))
     return tensor.to(inputs.device, torch.long, copy=True)
 
 
+def check_class_numbers(labels: Tensor, classes: int) -> None:
+    """Raise a ValueError unless each label is the number of one of so many classes."""
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if len(wrong):
+        raise ValueError(
+            f"`labels` must be class numbers from 0 to {classes - 1}. Got {int(wrong[0])}. Number "
+            "the classes as the predictor's outputs are; of an estimator of scikit-learn, pass the "
+            "places in its classes_."
+        )
+
+
 def check_names(argument: str, names: Sequence[str], count: int) -> None:
-    """Raise a ValueError unless there is one name for each of `count` things."""
+    """Raise an error unless there is one name for each of `count` things, and each is another."""
+    if not hasattr(names, "__len__"):
+        raise TypeError(
+            f"`{argument}` must be a list of names. Got {names!r}. Pass {count} of them."
+        )
     if len(names) != count:
         raise ValueError(
             f"`{argument}` must have {count} entries. Got {len(names)}. Name each once."
+        )
+    twice = [name for name, times in Counter(map(str, names)).items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"`{argument}` must tell all {count} apart. Got {twice[0]!r} more than once. "
+            "Give each another name."
         )
 
 
 def class_names_of(
     predictor: Predictor, outputs: int, names: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Names of the classes; their numbers, where none are given.
+    """Names of the classes; where none are given, those of a fitted estimator, or their numbers.
+
+    Names that are alike get the number of their class.
 
     Raises:
+        TypeError: They are no names.
         ValueError: There are more or fewer names than classes.
     """
     binary = outputs == 1 and predictor.task == "classification"
     wanted = 2 if binary else outputs
+    if names is None and wanted == 1:
+        return ("output",)
     if names is None:
-        return ("output",) if wanted == 1 else tuple(str(index) for index in range(wanted))
+        known = classes_of(predictor.original[0])
+        names = tuple(map(str, range(wanted))) if len(known) != wanted else known
+    elif hasattr(names, "__len__"):
+        names = told_apart(tuple(map(str, names)))
     check_names("class_names", names, wanted)
-    return tuple(map(str, names))
+    return tuple(names)
 
 
 LatentNames = Sequence[str] | Mapping[str, str] | str | PathLike[str]
@@ -139,11 +183,13 @@ def latent_names_of(code: Code, latents: int, names: LatentNames | None) -> tupl
             file is no JSON of old names with new ones.
     """
     own = getattr(code, "latent_names", None) or tuple(f"z{index}" for index in range(latents))
+    own = told_apart(tuple(map(str, own)))
     if isinstance(names, str | PathLike):
         names = _names_in(names)
     if isinstance(names, Mapping):
-        names = _renamed(tuple(map(str, own)), names)
-    names = names or own
+        names = _renamed(own, names)
+    if names is None or (hasattr(names, "__len__") and not len(names)):
+        names = own
     check_names("latent_names", names, latents)
     return tuple(map(str, names))
 
@@ -199,7 +245,7 @@ def explained_name(predictor: Predictor, outputs: int, names: Sequence[str] | No
     """What the attributions add up to, in a word or two."""
     explained = predictor.explained
     if isinstance(explained, Contrast):
-        target, against = (names[i] if names else str(i) for i in explained)
+        target, against = (names[i] if names else str(i % outputs) for i in explained)
         return f"{target} rather than {against}"
     if predictor.task == "regression":
         return "output"

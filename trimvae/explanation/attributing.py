@@ -7,6 +7,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
+from attributions.code_checks import check_decoded, check_latents
 from attributions.codes import encode
 from attributions.measures.fidelity import latent_share
 from attributions.methods.captum import Method, attribute
@@ -33,12 +34,16 @@ def seen_at(context: Context, inputs: Tensor) -> Seen:
     """Encode, decode and predict.
 
     Raises:
-        ValueError: The predictor's outputs are not finite; the first such examples are named.
+        TypeError: What the code returns has another dtype than the inputs.
+        ValueError: It has another shape, or what code or predictor return is not finite; the first
+            such examples are named.
     """
     code, predictor = context
     with torch.no_grad():
         latents, deviations = encode(code, inputs)
+        check_latents(latents, inputs)
         reconstructions = code.decode(latents)
+        check_decoded(reconstructions, inputs)
     outputs = predictor.in_batches(inputs)
     check_finite(outputs)
     reencoded = predictor.in_batches(reconstructions)
@@ -119,6 +124,11 @@ def attributed(
         max_points: Most path points decoded at once.
         seed: Of methods that sample.
     """
+    if not isinstance(method_options, Mapping):
+        raise TypeError(
+            f"`method_options` must hold options by name. Got {method_options!r}. "
+            'Write e.g. method_options={"n_samples": 200}.'
+        )
     latents, baselines, residual, targets = path
     options: dict[str, Any] = {"targets": targets, "max_points": max_points}
     if method in (integrated_gradients, IntegratedGradients) and not method_options:

@@ -169,13 +169,18 @@ def compare(one: Probing, other: Probing) -> Comparison:
 
 
 def check_same_inputs(one: Evidence, other: Evidence, argument: str) -> None:
-    """Raise a ValueError unless two explanations are of the same inputs, two or more.
+    """Raise an error unless two explanations are of the same inputs, two or more.
 
     Args:
         one: An explanation.
         other: Another.
         argument: What the caller knows the other by.
     """
+    if not isinstance(other, Evidence):
+        raise TypeError(
+            f"`{argument}` must be an explanation. Got {type(other).__name__}. Pass what explain "
+            "returns."
+        )
     same_shape = one.inputs.shape == other.inputs.shape
     same = same_shape and torch.equal(one.inputs.cpu(), other.inputs.cpu())
     if not same or len(one.inputs) < 2:

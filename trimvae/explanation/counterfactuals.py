@@ -101,8 +101,8 @@ def find_counterfactuals(
         Moved latents with validity, distances and plausibility.
 
     Raises:
-        ValueError: There is no such class or method, a count is out of range, or `on_grid` does
-            not have this shape.
+        ValueError: There is no such class or method, a count is out of range, `low` exceeds `high`
+            or one of them is not finite, or `on_grid` does not have this shape.
         RuntimeError: It is called under `torch.inference_mode`.
 
     Examples:
@@ -125,6 +125,7 @@ def find_counterfactuals(
             "Pass one row per example, at least one."
         )
     lowest, highest = _end("low", low, -2.5, latents), _end("high", high, 2.5, latents)
+    _check_ends(lowest, highest, finite=method == "sparse")
     before = outputs_at(frozen_code, frozen_predictor, latents)
     wanted = wanted_classes(target, before)
     margins = Margins(frozen_code, frozen_predictor, wanted, decisions(before))
@@ -188,6 +189,20 @@ def _end(argument: str, values: Array | None, default: float, latents: Tensor) -
     return end
 
 
+def _check_ends(low: Tensor, high: Tensor, *, finite: bool) -> None:
+    """Raise a ValueError unless every latent has a range, if it is one value alone."""
+    there = low <= high  # not where one is NaN
+    if finite:
+        there &= torch.isfinite(high - low)
+    if not there.all():
+        latent = int((~there).nonzero()[0, 0])
+        raise ValueError(
+            "`low` must be finite numbers that do not exceed `high`. Got "
+            f"{float(low[latent]):g} and {float(high[latent]):g} of latent {latent}. Pass ends "
+            "such as -2.5 and 2.5."
+        )
+
+
 def _margins_on(grid: Tensor, margins: Margins, outputs: Tensor, before: Tensor) -> Tensor:
     """Margins `(batch, latents, n_steps)` of what a predictor says on a grid."""
     expected = (len(before), *grid.shape, before.shape[1])
@@ -212,16 +227,18 @@ def wanted_classes(target: int | Array | None, outputs: Tensor) -> Tensor:
     batch = len(outputs)
     if target is None:
         return torch.full((batch,), -1, device=outputs.device)
-    wanted = torch.as_tensor(target, device=outputs.device).long()
+    # Names are an explanation's, not the predictor's.
+    given = torch.as_tensor(-1 if isinstance(target, str) else target, device=outputs.device)
+    wanted = given.long()
     if wanted.ndim and wanted.shape != (batch,):
         raise ValueError(
             f"`target` must be one class or have shape ({batch},). Got {tuple(wanted.shape)}. "
             "Name one class per example."
         )
     wanted = wanted.expand(batch).clone()
-    if bool(((wanted < 0) | (wanted >= classes)).any()):
+    if bool(((wanted != given) | (wanted < 0) | (wanted >= classes)).any()):
         raise ValueError(
-            f"`target` must be a class from 0 to {classes - 1}. Got {target}. "
+            f"`target` must be a class from 0 to {classes - 1}. Got {target!r}. "
             "Choose one that the predictor has."
         )
     return wanted

@@ -10,6 +10,7 @@ from torch import Tensor
 from attributions.codes import Block
 from attributions.measures.intervals import Estimate
 from attributions.outputs import Contrast, Explained, Task, decisions, select
+from trimvae.explanation.arguments import check_index
 from trimvae.explanation.bundles import Bundle
 from trimvae.explanation.columns import Chosen
 from trimvae.explanation.cues import Cue, cues_in
@@ -233,7 +234,8 @@ class Evidence:
         if isinstance(target, str):
             index = names.index(target) if target in names else -1
         else:
-            index = int(target)
+            number = hasattr(target, "__index__") or isinstance(target, float)
+            index = int(target) if number and target % 1 == 0 else -1
         if not 0 <= index < len(names):
             shown = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
             raise ValueError(
@@ -243,22 +245,14 @@ class Evidence:
         return index
 
     def check_example(self, example: int) -> None:
-        """Raise a ValueError unless there is such an example."""
-        if not 0 <= example < len(self.inputs):
-            raise ValueError(
-                f"`example` must be from 0 to {len(self.inputs) - 1}. Got {example}. "
-                "Choose one of the explained examples."
-            )
+        """Raise an error unless there is such an example."""
+        remedy = "Choose one of the explained examples."
+        check_index("example", example, len(self.inputs), remedy)
 
     def check_latents(self, *latents: int, argument: str = "latent") -> None:
-        """Raise a ValueError unless there are such latents."""
-        size = len(self.latent_names)
-        wrong = [latent for latent in latents if not 0 <= latent < size]
-        if wrong:
-            raise ValueError(
-                f"`{argument}` must be from 0 to {size - 1}. Got {wrong[0]}. "
-                "Choose an existing one."
-            )
+        """Raise an error unless there are such latents."""
+        for latent in latents:
+            check_index(argument, latent, len(self.latent_names), "Choose an existing one.")
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor that it holds, by name."""

@@ -7,11 +7,13 @@ from typing import Any, cast
 from torch import Tensor
 
 from attributions.checks import check_mode, checked_predictor
+from attributions.code_checks import check_code
 from attributions.codes import Code, Decoder, at_once, with_noise_of
 from attributions.methods.captum import Method, name_of, needs_gradient, takes_distribution
 from attributions.methods.paths import integrated_gradients
 from attributions.outputs import Explained, Task, decisions
 from attributions.predictors import Function
+from attributions.randomness import checked_seed
 from attributions.trim import Trim
 from trimvae.data.loading import Array, as_tensor
 from trimvae.explanation.arguments import (
@@ -24,7 +26,7 @@ from trimvae.explanation.arguments import (
     feature_names_of,
     latent_names_of,
 )
-from trimvae.explanation.asking import as_frozen
+from trimvae.explanation.asking import FrozenCode, as_frozen
 from trimvae.explanation.attributing import (
     Seen,
     attributed,
@@ -119,9 +121,10 @@ def explain(
         seed: Of methods and baselines that sample.
         task: `"classification"` or `"regression"`; default: `"regression"` for a single output,
             else `"classification"`. Say `"classification"` for a single binary logit.
-        labels: `(batch,)`, the true classes, to tell right from wrong; nothing else uses them.
-        class_names: One per output (two for a binary logit: negative, positive); default: their
-            numbers.
+        labels: `(batch,)`, numbers of the true classes, to tell right from wrong; nothing else
+            uses them.
+        class_names: One per output (two for a binary logit: negative, positive); default: those of
+            an estimator of scikit-learn, or their numbers.
         latent_names: One per latent; or new names by old ones, as a mapping or as the path of the
             JSON file that a report saves; default: the code's own, or `z0`, `z1` ...
         feature_names: Columns of a table, for its figures; default: those of a DataFrame.
@@ -138,13 +141,15 @@ def explain(
         TypeError: Inputs or outputs are not floating-point numbers, or `method` is none or does
             not know an option.
         ValueError: Inputs do not fit the code; there is no such class; the predictor's device,
-            dtype or batch size is another, or its outputs are not finite or change from call to
-            call in eval mode; or another argument is out of range.
+            dtype or batch size is another; what code or predictor return is not finite, or changes
+            from call to call in eval mode or with the rest of the batch; or another argument is
+            out of range.
         RuntimeError: The predictor is not differentiable, or gradients are switched off by
             `torch.inference_mode` (`torch.no_grad` does no harm).
 
     Warns:
-        UserWarning: The predictor ends in a softmax, or some examples miss `tolerance`.
+        UserWarning: The predictor ends in a softmax, or in a sigmoid that decides; centring its
+            logits loses them; or some examples miss `tolerance`.
 
     Examples:
         >>> import torch
@@ -155,10 +160,9 @@ def explain(
         True
     """
     check_mode("explain")
-    frozen_code = as_frozen(code)
+    frozen_code, seed = as_frozen(code), checked_seed(seed)
     own = frozen_code.original
-    points = as_inputs(inputs, own)
-    check_inputs(own, points)
+    points = _points(frozen_code, inputs)
     asked: dict[str, Any] = {"preprocess": preprocess, "explained": explained, "task": task}
     asked["gradient"] = needs_gradient(method)
     frozen_predictor = checked_predictor(for_rows(own, predictor), points[:8], apart=True, **asked)
@@ -167,7 +171,7 @@ def explain(
     shown_classes = class_names_of(frozen_predictor, seen.outputs.shape[1], class_names)
     chosen = chosen_classes(classes, frozen_predictor, seen.outputs, shown_classes)
     shown_latents = latent_names_of(frozen_code, seen.latents.shape[1], latent_names)
-    known_labels = as_labels(labels, points)
+    known_labels = as_labels(labels, points, frozen_predictor.task, shown_classes)
     starts = starts_of(context, seen, baselines, background, distribution=distribution, seed=seed)
     if not explain_noise and not distribution:
         starts = with_noise_of(frozen_code, starts, seen.latents)
@@ -193,7 +197,7 @@ def explain(
         class_names=shown_classes,
         latent_names=shown_latents,
         settings={
-            **settings_of(context, seen, class_names, chosen),
+            **settings_of(context, seen, shown_classes, chosen),
             "residual": residual,
             "baselines_per_example": not distribution and len(starts) == len(points) > 1,
             "method": name_of(method),
@@ -204,6 +208,14 @@ def explain(
         _context=context,
     )
     return _checked(explanation, context) if check_parts else explanation
+
+
+def _points(code: FrozenCode, inputs: Array) -> Tensor:
+    """The inputs as a tensor, once they are known to fit the code, and the code to answer them."""
+    points = as_inputs(inputs, code.original)
+    check_inputs(code.original, points)
+    check_code(code, points)
+    return points
 
 
 def _checked(explanation: Explanation, context: Context) -> Explanation:

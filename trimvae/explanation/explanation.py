@@ -15,6 +15,7 @@ from trimvae.explanation.comparison import Comparison, compare
 from trimvae.explanation.exporting import Exported
 from trimvae.explanation.probing import Context, Probing
 from trimvae.explanation.reading import parts_in
+from trimvae.explanation.recognising import check_made_with
 from trimvae.report.notebook import notebook_card
 from trimvae.report.page import write_report
 from trimvae.storage import write_tensors
@@ -208,12 +209,16 @@ class Explanation(Exported):
             latents: Of the latents; default: as they are.
 
         Raises:
-            ValueError: There are more or fewer names than classes or latents.
+            TypeError: They are no names.
+            ValueError: There are more or fewer names than classes or latents, or two alike.
         """
-        class_names = self.class_names if classes is None else tuple(classes)
-        latent_names = self.latent_names if latents is None else tuple(latents)
-        check_names("classes", class_names, len(self.class_names))
-        check_names("latents", latent_names, len(self.latent_names))
+        class_names, latent_names = self.class_names, self.latent_names
+        if classes is not None:
+            check_names("classes", classes, len(class_names))
+            class_names = tuple(map(str, classes))
+        if latents is not None:
+            check_names("latents", latents, len(latent_names))
+            latent_names = tuple(map(str, latents))
         return replace(self, class_names=class_names, latent_names=latent_names)
 
     def save(self, path: str | Path) -> None:
@@ -252,7 +257,8 @@ class Explanation(Exported):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is truncated, changed or not ours.
+            ValueError: The file is truncated, changed or not ours, or code or predictor are not
+                those that it was made with.
         """
         loaded = cls(**parts_in(path))
         if code is None or predictor is None:
@@ -265,4 +271,6 @@ class Explanation(Exported):
                 probabilities=loaded.settings["probabilities"],
                 task=loaded.task,
             )
-        return replace(loaded, _context=Context(as_frozen(code, loaded.inputs[:1]), predictor))
+        context = Context(as_frozen(code, loaded.inputs[:1]), predictor)
+        check_made_with(*context, loaded.tensors())
+        return replace(loaded, _context=context)

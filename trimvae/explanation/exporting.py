@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from attributions.outputs import as_numpy
 from trimvae.explanation.frames import as_frame
 from trimvae.explanation.probing import Probing
+from trimvae.json_values import without_nan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,13 +19,13 @@ class Exported(Probing):
     """An explanation in the forms that other libraries take."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Metrics, warnings, names and settings: plain values, ready for JSON."""
+        """Metrics, warnings, names and settings: plain values, ready for JSON, which has no NaN."""
         return {
-            "metrics": self.metrics,
+            "metrics": without_nan(self.metrics),
             "warnings": list(self.warnings),
             "class_names": list(self.class_names),
             "latent_names": list(self.latent_names),
-            "settings": self.settings,
+            "settings": without_nan(self.settings),
         }
 
     def to_frame(self, *, all_classes: bool = False) -> "pd.DataFrame":

@@ -10,8 +10,14 @@ from torch import Tensor
 from attributions.checks import check_counts, check_mode
 from attributions.codes import Code, encode
 from attributions.methods.encoding import input_attributions
+from attributions.randomness import checked_seed
 from trimvae.data.loading import Array, as_tensor
-from trimvae.explanation.arguments import as_inputs, check_inputs, feature_names_of
+from trimvae.explanation.arguments import (
+    as_inputs,
+    check_index,
+    check_inputs,
+    feature_names_of,
+)
 from trimvae.explanation.asking import as_frozen
 
 
@@ -60,8 +66,9 @@ def explain_latent(
         Attributions with the inputs, the latent's values, and its values at the baselines.
 
     Raises:
-        TypeError: The inputs are not floating-point numbers, or the code lacks a verb.
-        ValueError: There is no such latent, or inputs or baselines do not fit.
+        TypeError: The inputs are not floating-point numbers, the code lacks a verb, or `latent` is
+            no whole number.
+        ValueError: There is no such latent, or inputs or baselines do not fit or are not finite.
         RuntimeError: It is called under `torch.inference_mode`.
 
     Examples:
@@ -72,6 +79,7 @@ def explain_latent(
         True
     """
     check_mode("explain_latent")
+    seed = checked_seed(seed)
     frozen_code, points = _seen(code, inputs)
     starts = torch.zeros_like(points[:1])
     if baselines is not None:
@@ -81,6 +89,8 @@ def explain_latent(
             f"`baselines` must have shape {tuple(points[:1].shape)} or {tuple(points.shape)}. "
             f"Got {tuple(starts.shape)}. Pass one input, or one per example."
         )
+    if not bool(torch.isfinite(starts).all()):
+        raise ValueError("`baselines` must be finite. Got NaN or infinity. Clean them.")
     with torch.no_grad():
         latents, at_start = (encode(frozen_code, some).latents for some in (points, starts))
     _check_latent(latent, latents)
@@ -129,7 +139,8 @@ def most_of(code: Code, inputs: Array, latent: int, *, count: int = 8) -> Most:
         Their indices, and the values of all inputs.
 
     Raises:
-        TypeError: The inputs are not floating-point numbers, or the code lacks a verb.
+        TypeError: The inputs are not floating-point numbers, the code lacks a verb, or `latent` is
+            no whole number.
         ValueError: There is no such latent, `count` is below 1, or the inputs do not fit.
 
     Examples:
@@ -156,8 +167,4 @@ def _seen(code: Code, inputs: Array) -> tuple[Any, Tensor]:
 
 
 def _check_latent(latent: int, latents: Tensor) -> None:
-    size = latents.shape[1]
-    if not 0 <= latent < size:
-        raise ValueError(
-            f"`latent` must be from 0 to {size - 1}. Got {latent}. Choose an existing one."
-        )
+    check_index("latent", latent, latents.shape[1], "Choose an existing one.")

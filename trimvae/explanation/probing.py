@@ -97,7 +97,7 @@ class Probing(Weighed):
         self,
         examples: Sequence[int] | None = None,
         *,
-        target: int | Tensor | None = None,
+        target: int | str | Tensor | None = None,
         method: SearchMethod = "sparse",
         low: Tensor | None = None,
         high: Tensor | None = None,
@@ -109,8 +109,8 @@ class Probing(Weighed):
 
         Args:
             examples: Indices into the batch; default: all.
-            target: The class to reach, for all or for each of the examples; default: any other
-                than the one predicted at the decoded latents.
+            target: The class to reach, by name or number, or a number for each of the examples;
+                default: any other than the one predicted at the decoded latents.
             method: `"sparse"` moves as few latents as possible; `"gradient"` shifts all along the
                 gradient of the margin between the classes.
             low: `(latents,)`, least value of each latent; default: the lower end of `ranges`.
@@ -139,7 +139,7 @@ class Probing(Weighed):
             code,
             predictor,
             self.latents if examples is None else self.latents[list(examples)],
-            target=target,
+            target=self.class_index(target) if isinstance(target, str) else target,
             method=method,
             low=self.ranges[0] if low is None else low,
             high=self.ranges[1] if high is None else high,
@@ -228,6 +228,8 @@ class Probing(Weighed):
         """
         self._asked("pixels")
         self.check_example(example)
+        chosen = list(range(len(self.latent_names)) if latents is None else latents)
+        self.check_latents(*chosen, argument="latents")
         rows = slice(example, example + 1)
         residual = None
         if self.settings["residual"]:
@@ -237,7 +239,7 @@ class Probing(Weighed):
             self.latents[rows],
             self.starts[rows],
             self.target[rows],
-            list(range(len(self.latent_names)) if latents is None else latents),
+            chosen,
             residual=residual,
             n_steps=n_steps,
         )[0]

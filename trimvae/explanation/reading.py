@@ -114,7 +114,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
     except Exception as error:  # of whatever kind a damaged file makes the library raise
         raise ValueError(
             f"`path` must be a file that Explanation.save wrote. Got {path}, which is truncated or "
-            f"of another kind ({error}). Explain again."
+            f"of another kind ({error}). Remove it, and explain again."
         ) from error
 
 

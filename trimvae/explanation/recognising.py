@@ -1,7 +1,7 @@
 """By what a run is known again: weights, options, and what it made of the first examples."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from attributions.codes import Code
+from attributions.predictors import Predictor
+from trimvae.json_values import without_nan
 from trimvae.storage import checksum, read_json, write_json
 
 # Numbers that were computed: another processor rounds them otherwise.
 _COMPUTED = {"first_latents", "first_outputs"}
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4
+
+# Of the largest number: half precision and other processors round by less.
+_MOST_ROUNDED = 0.02
+
+_EXAMPLES = 8
 
 
 def weights_of(function: Any) -> Any:
@@ -73,7 +81,7 @@ def check_same_run(path: Path, identity: Mapping[str, Any]) -> None:
     """
     if not path.exists():
         return
-    recorded, wanted = read_json(path), json.loads(json.dumps(identity))
+    recorded, wanted = read_json(path), json.loads(json.dumps(without_nan(identity)))
     recorded = recorded if isinstance(recorded, dict) else {}
     differing = [
         f"{name}={_shortened(wanted.get(name))} ({_shortened(recorded.get(name))} in the folder)"
@@ -97,6 +105,50 @@ def keep_run(path: Path, identity: Mapping[str, Any]) -> None:
     """
     if not path.exists():
         write_json(path, dict(identity))
+
+
+def check_made_with(code: Code, predictor: Predictor, recorded: Mapping[str, Tensor]) -> None:
+    """Raise a ValueError unless code and predictor say of the first examples what is recorded.
+
+    Args:
+        code: That decodes `latents` to `reconstructions`.
+        predictor: That says `outputs` of `inputs`.
+        recorded: These four, as an explanation keeps them.
+
+    Raises:
+        ValueError: One of the two returns something else, or fails.
+    """
+    first = {name: recorded[name][:_EXAMPLES] for name in recorded}
+    with torch.no_grad():
+        decoded = _returned("code", code.decode, first["latents"])
+        said = _returned("predictor", predictor.in_batches, first["inputs"])
+    _check_alike("code", decoded, first["reconstructions"])
+    _check_alike("predictor", said, first["outputs"])
+
+
+def _returned(argument: str, function: Callable[[Tensor], Any], given: Tensor) -> Any:
+    try:
+        return function(given)
+    except Exception as error:  # of whatever kind a module raises where shapes do not fit
+        raise _another(argument, f"that cannot be asked what it was ({error})") from error
+
+
+def _check_alike(argument: str, found: Any, recorded: Tensor) -> None:
+    """Raise a ValueError unless numbers are the recorded ones, up to rounding."""
+    if not isinstance(found, Tensor) or found.shape != recorded.shape:
+        shape = tuple(getattr(found, "shape", ()))
+        raise _another(argument, f"that returns shape {shape}, and not {tuple(recorded.shape)}")
+    off = float((found.to(recorded) - recorded).abs().max())
+    size = float(recorded.abs().max())
+    if not off <= _MOST_ROUNDED * size:
+        raise _another(argument, f"that returns other numbers (off by {off:.3g} of {size:.3g})")
+
+
+def _another(argument: str, what: str) -> ValueError:
+    return ValueError(
+        f"`{argument}` must be the one that the explanation was made with. Got one {what}. Pass "
+        "that one, with its weights and `preprocess`."
+    )
 
 
 def _same(name: str, wanted: Any, recorded: Any) -> bool:

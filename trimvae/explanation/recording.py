@@ -24,7 +24,7 @@ def settings_of(
     Args:
         context: Code and predictor.
         seen: What they make of the inputs.
-        class_names: As they were given.
+        class_names: Of the predictor's outputs.
         chosen: The classes that are attributed.
     """
     code, predictor = context

@@ -9,7 +9,12 @@ from torch import Tensor
 from attributions.codes import Code, encode, encodes_by_search
 from attributions.measures.intervals import Estimate, Interval
 from attributions.measures.one_way import changes_along, direction
-from attributions.measures.redrawing import drawn_variance, reread_share, strength_correlation
+from attributions.measures.redrawing import (
+    drawn_variance,
+    reread_share,
+    strength_correlation,
+    weakest_strength,
+)
 from attributions.outputs import decisions
 from attributions.trim import Trim
 
@@ -18,6 +23,7 @@ from attributions.trim import Trim
 LEAST_REREAD = 0.8  # .65 of decoders that draw something else; .91
 LEAST_DRAWN_VARIANCE = 0.15  # below 0 of codes that draw one picture or wrong ones; .34, of noise
 LEAST_STRENGTH = 0.65  # .28 of latents that are classes; .80
+LEAST_WEAKEST_STRENGTH = 0.4  # 0 of a class that is drawn by one picture; .74
 LEAST_DIRECTION = 0.4  # .08 of exclusive or; .81
 
 # Latents with less of the evidence do not count as used.
@@ -57,7 +63,8 @@ def redrawn_figures(
 
     Returns:
         By name; what does not apply is left out: all of fewer than 20 examples, `reread` of a code
-        that encodes by a search, `strength_correlation` of evidence that has no strength.
+        that encodes by a search, `strength_correlation` of evidence that has no strength,
+        `weakest_strength` also of a regression.
     """
     if len(inputs) < _LEAST_EXAMPLES:
         return {}
@@ -67,12 +74,12 @@ def redrawn_figures(
     again = trim.predictor.in_batches(reconstructions)
     regression = trim.predictor.task == "regression"
     told = torch.zeros_like(outputs[:, 0], dtype=torch.long) if regression else decisions(outputs)
-    found = {
-        "drawn_variance": drawn_variance(inputs, reconstructions, generator=_drawing(seed)),
-        "strength_correlation": strength_correlation(
-            outputs, again, told, generator=_drawing(seed)
-        ),
-    }
+    found = {"drawn_variance": drawn_variance(inputs, reconstructions, generator=_drawing(seed))}
+    strengths = {"strength_correlation": strength_correlation}
+    if not regression:
+        strengths["weakest_strength"] = weakest_strength
+    for name, measure in strengths.items():
+        found[name] = measure(outputs, again, told, generator=_drawing(seed))
     used = (shares >= _LEAST_SHARE).nonzero()[:, 0].tolist()
     if used:
         changes = changes_along(trim, latents[:_MOST_MOVED], used)
@@ -102,13 +109,16 @@ def of_redrawn(found: Mapping[str, Estimate], *, residual: bool = False) -> list
         >>> of_redrawn({"reread": Estimate(0.9, Interval(0.85, 0.95))})
         []
     """
-    return [
-        said(found[name].value)
-        for name, (least, said) in _SAID.items()
-        if name in found
-        and _is_below(found[name], least)
-        and not (residual and name == "drawn_variance")
+    below = [
+        name
+        for name, (least, _) in _SAID.items()
+        if name in found and _is_below(found[name], least)
     ]
+    if residual and "drawn_variance" in below:
+        below.remove("drawn_variance")
+    if {"strength_correlation", "weakest_strength"} <= set(below):
+        below.remove("weakest_strength")
+    return [_SAID[name][1](found[name].value) for name in below]
 
 
 def _is_below(figure: Estimate, least: float) -> bool:
@@ -136,10 +146,18 @@ def _of_drawn_variance(value: float) -> str:
 
 def _of_strength(value: float) -> str:
     return (
-        "The class survives re-encoding, and how strong its evidence is does not (correlation "
-        f"within classes {value:.2f}): the code knows what the predictor says, or guesses it from "
-        "what goes with it, and does not draw what it reads. Train with a larger prediction_weight "
-        "or more latents."
+        f"How strong the evidence is does not survive re-encoding (correlation {value:.2f}): the "
+        "code does not draw what the predictor reads, and where decisions survive, it knows or "
+        "guesses them from what goes with it. Train with a larger prediction_weight or more "
+        "latents."
+    )
+
+
+def _of_weakest_strength(value: float) -> str:
+    return (
+        "Of one class, how strong the evidence is does not survive re-encoding (correlation "
+        f"{value:.2f}): the code draws its examples without what the predictor reads in them. "
+        "Explain the examples of each class alone to see which, and train with more examples of it."
     )
 
 
@@ -156,6 +174,7 @@ _SAID: dict[str, tuple[float, Callable[[float], str]]] = {
     "reread": (LEAST_REREAD, _of_reread),
     "drawn_variance": (LEAST_DRAWN_VARIANCE, _of_drawn_variance),
     "strength_correlation": (LEAST_STRENGTH, _of_strength),
+    "weakest_strength": (LEAST_WEAKEST_STRENGTH, _of_weakest_strength),
     "direction": (LEAST_DIRECTION, _of_direction),
 }
 

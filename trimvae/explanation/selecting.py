@@ -23,28 +23,17 @@ class Selecting(Evidence):
             examples: A mask `(batch,)`, or indices.
 
         Raises:
-            TypeError: It is a single number or a slice.
-            ValueError: No example is left, or an index is out of range.
+            TypeError: It is a single number, a slice, or holds numbers that are not whole.
+            ValueError: No example is left, an index is out of range, or a mask is of another
+                length.
         """
         batch, device = len(self.inputs), self.inputs.device
-        if isinstance(examples, slice) or not torch.as_tensor(examples, device=device).ndim:
-            raise TypeError(
-                f"`examples` must be a mask or a sequence of indices. Got {examples}. "
-                "Pass a list, e.g. [0] or range(8)."
-            )
-        chosen = torch.as_tensor(examples, device=device)
-        if chosen.dtype == torch.bool and chosen.shape == (batch,):
-            chosen = chosen.nonzero()[:, 0]
-        if (
-            chosen.dtype == torch.bool
-            or not len(chosen)
-            or bool(((chosen < -batch) | (chosen >= batch)).any())
-        ):
+        chosen = indices_of(examples, batch).to(device)
+        if not len(chosen) or bool(((chosen < -batch) | (chosen >= batch)).any()):
             raise ValueError(
                 f"`examples` must leave at least one of the {batch} examples. Got {examples}. "
                 "Choose others, or explain more."
             )
-        chosen = chosen.long()
         shared = set() if self.settings["baselines_per_example"] else _OF_BASELINES
         own: dict[str, Any] = {
             name: tensor[chosen] for name, tensor in self.tensors().items() if name not in shared
@@ -94,3 +83,39 @@ class Selecting(Evidence):
                 f"{what}. Explain more."
             )
         return self.select(mask)
+
+
+def indices_of(examples: Tensor | Sequence[int], count: int) -> Tensor:
+    """Return the indices that a mask or a sequence names, whether or not there are such examples.
+
+    Args:
+        examples: A mask `(count,)`, or indices.
+        count: How many examples there are.
+
+    Raises:
+        TypeError: It is a single number, a slice, or holds numbers that are not whole.
+        ValueError: A mask is of another length.
+
+    Examples:
+        >>> indices_of([False, True, True], 3).tolist() == indices_of(range(1, 3), 3).tolist()
+        True
+    """
+    if isinstance(examples, slice) or not torch.as_tensor(examples, device="cpu").ndim:
+        raise TypeError(
+            f"`examples` must be a mask or a sequence of indices. Got {examples}. "
+            "Pass a list, e.g. [0] or range(8)."
+        )
+    chosen = torch.as_tensor(examples, device="cpu")
+    if chosen.dtype == torch.bool:
+        if chosen.shape != (count,):
+            raise ValueError(
+                f"`examples` must be a mask of shape ({count},) where it is one. Got "
+                f"{tuple(chosen.shape)}. Say of every example whether it is chosen."
+            )
+        return chosen.nonzero()[:, 0]
+    if chosen.ndim > 1 or (chosen.numel() and (chosen.is_floating_point() or chosen.is_complex())):
+        raise TypeError(
+            f"`examples` must be whole numbers in one row. Got {examples}. Pass a list, e.g. [0] "
+            "or range(8)."
+        )
+    return chosen.long()

@@ -13,16 +13,11 @@ from attributions.methods.captum import Method, name_of, needs_gradient, takes_d
 from attributions.methods.paths import integrated_gradients
 from attributions.outputs import Explained, Task
 from attributions.predictors import Function
-from attributions.randomness import undisturbed
+from attributions.randomness import checked_seed, undisturbed
 from trimvae.data.batches import mix
-from trimvae.data.loading import Array, as_tensor
+from trimvae.data.loading import Array, as_tensor, check_order
 from trimvae.data.streaming import source_of
-from trimvae.explanation.arguments import (
-    as_inputs,
-    check_inputs,
-    class_names_of,
-    feature_names_of,
-)
+from trimvae.explanation.arguments import as_inputs, check_inputs, class_names_of, feature_names_of
 from trimvae.explanation.asking import FrozenCode, as_frozen
 from trimvae.explanation.attributing import Seen, seen_at
 from trimvae.explanation.baselines import NamedBaseline
@@ -32,7 +27,7 @@ from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.probing import Context
 from trimvae.explanation.recognising import check_same_run, keep_run, told, weights_of
 from trimvae.explanation.recording import versions
-from trimvae.explanation.shards import END, RUN, Shards, shard_path
+from trimvae.explanation.shards import END, RUN, Shards, is_whole, shard_path
 from trimvae.storage import read_json, write_json
 from trimvae.tables.asking import encoded_by, for_rows
 
@@ -115,8 +110,8 @@ def explain_into(
     Raises:
         TypeError: An option is unknown, `data` gives no examples, or anything that `explain`
             refuses.
-        ValueError: The folder holds another run; `data` is empty, or gives more or fewer examples
-            than before; an argument is out of range, or anything that `explain` refuses.
+        ValueError: The folder holds another run or a truncated shard; `data` is empty or of another
+            length than before; an argument is out of range, or anything that `explain` refuses.
         NotADirectoryError: `folder` is a file.
         RuntimeError: The predictor is not differentiable, or gradients are switched off by
             `torch.inference_mode`.
@@ -134,8 +129,9 @@ def explain_into(
         True
     """
     check_mode("explain_into")
-    rank, world = _part(part)
+    (rank, world), seed = _part(part), checked_seed(seed)
     folder, frozen_code = _made(folder), as_frozen(code)
+    check_order(data, labels=labels)
     labels = None if labels is None else as_tensor(labels, "labels")
     options.setdefault("feature_names", feature_names_of(data, None, frozen_code.original))
     with undisturbed(seed, torch.device("cpu")):  # data sets may draw from its generator
@@ -155,7 +151,7 @@ def explain_into(
         size = _size_for(context, first, seen, options) if shard_size is None else shard_size
         check_counts(shard_size=size)
         given = {
-            **{"shard_size": size, "examples": source.length, "seed": seed},
+            **{"shard_size": int(size), "examples": source.length, "seed": seed},
             **{"method": name_of(method), "baselines": baselines, "labels": labels},
             **{"background": encoded_by(frozen_code.original, background), **options},
         }
@@ -166,9 +162,9 @@ def explain_into(
         check_parts, examples = options.pop("check_parts", True), 0
 
         def wanted(number: int) -> bool:
-            return number % world == rank and not shard_path(folder, number).exists()
+            return number % world == rank and not is_whole(shard_path(folder, number))
 
-        for piece in source.pieces(size, wanted):
+        for piece in source.pieces(int(size), wanted):
             examples = piece.stop
             if piece.rows is None:
                 continue

@@ -13,9 +13,11 @@ from attributions.checks import check_counts
 from attributions.codes import Code
 from attributions.heatmaps import plot_heatmap
 from attributions.predictors import Function
+from attributions.randomness import checked_seed
 from trimvae.explanation.explanation import Explanation
 from trimvae.explanation.probing import Context
 from trimvae.explanation.reading import OF_BASELINES, count_in, rows_in
+from trimvae.explanation.selecting import indices_of
 from trimvae.explanation.summing import Summed, summed
 from trimvae.figures.classes import how_to_read, row_names, row_slopes
 from trimvae.figures.drawing import short
@@ -31,6 +33,11 @@ def shard_path(folder: Path, number: int | str) -> Path:
     """The file of a shard; of `"*"`, the pattern of all."""
     shown = number if isinstance(number, str) else f"{number:06d}"
     return folder / f"shard-{shown}.safetensors"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a shard is there. A truncated one is a ValueError, which says what to do."""
+    return path.exists() and count_in(path) > 0
 
 
 class Shards(Sequence[Explanation]):
@@ -71,8 +78,8 @@ class Shards(Sequence[Explanation]):
 
         Raises:
             FileNotFoundError: There is no such folder, or no shard in it.
-            ValueError: The run was interrupted and `partial` is not set, or the first file is
-                truncated, changed or not ours.
+            ValueError: The run was interrupted and `partial` is not set, the first file is
+                truncated, changed or not ours, or code or predictor are not those of the run.
         """
         shards = cls(folder)
         if not shards.paths:
@@ -137,12 +144,14 @@ class Shards(Sequence[Explanation]):
         checksums. What real inputs said (`bundles`, `cues`, `redrawn`) is said of the first shard.
 
         Args:
-            examples: Numbers of examples, counted over all shards that are there.
+            examples: A mask, or numbers of examples, counted over all shards that are there.
 
         Raises:
-            ValueError: There are none, or a number is out of range.
+            TypeError: It is a single number, a slice, or holds numbers that are not whole.
+            ValueError: There are none, a number is out of range, or a mask is of another length.
         """
-        numbers, total = [int(number) for number in examples], self.examples
+        total = self.examples
+        numbers = indices_of(examples, total).tolist()
         wrong = [number for number in numbers if not 0 <= number < total]
         if wrong or not numbers:
             raise ValueError(
@@ -172,7 +181,7 @@ class Shards(Sequence[Explanation]):
             ValueError: `count` is below 1.
         """
         check_counts(count=count)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(checked_seed(seed))
         order = torch.randperm(self.examples, generator=generator, device="cpu")
         return self.select(order[:count].sort().values)
 

@@ -70,8 +70,9 @@ class Weighed(Usage):
         Where real inputs were asked (by `explain` with `check_parts`, of 20 examples or more; not
         taken anew by `select`), `drawn_variance` is the share of the inputs' variance that is
         drawn, `strength_correlation` that of the evidence before and after re-encoding within
-        classes, `direction` 1 where latents push the outputs one way in all examples, and `reread`
-        the share of a used latent's variance that the encoder reads again from what is drawn.
+        classes, `weakest_strength` the same in the class where it is lowest, `direction` 1 where
+        latents push the outputs one way in all examples, and `reread` the share of a used latent's
+        variance that the encoder reads again from what is drawn.
         """
         totals = ClassTotals()
         totals.add(self)
@@ -101,11 +102,13 @@ class Weighed(Usage):
         Agreement must be below its bound by more than chance, as in `doubtful_classes`.
         """
         agreed, share = self.metrics["agreement"], self.metrics["latent_share"]
+        if self.nothing_changes:
+            return "nothing changes what the predictor says"
         regression = self.task == "regression"
         best = agreed if regression else share_interval(agreed, len(self.inputs)).high
         if best < LEAST_AGREEMENT:
             kept = "of the output's variance" if regression else "of the decisions"
-            return f"{agreed:.0%} {kept} survive re-encoding"
+            return f"{max(agreed, 0):.0%} {kept} survive re-encoding"
         if share < LEAST_LATENT_SHARE:
             return f"{1 - share:.0%} of the evidence is in no latent"
         return ""
@@ -195,6 +198,11 @@ def _trust_figures(usage: Usage) -> dict[str, float]:
 
 
 def _of_nothing(weighed: Weighed) -> str:
+    if weighed.nothing_changes:
+        return (
+            "The predictor says the same of every input and of what is drawn of it, whatever the "
+            "latents are: there is nothing to explain. Check its weights and what it is given."
+        )
     if bool(weighed.target_attributions.any(dim=1).all()):
         return ""
     return (
@@ -209,7 +217,7 @@ def _of_agreement(weighed: Weighed) -> str:
         return ""
     if weighed.task == "regression":
         return (
-            f"Only {agreed:.0%} of the variance of the outputs survives encoding and decoding. "
+            f"Only {max(agreed, 0):.0%} of the variance of the outputs survives re-encoding. "
             "Train with a larger prediction_weight or more latents."
         )
     return (
@@ -220,7 +228,7 @@ def _of_agreement(weighed: Weighed) -> str:
 
 def _of_residual(weighed: Weighed) -> str:
     share = weighed.metrics["latent_share"]
-    if not share < LEAST_LATENT_SHARE:
+    if weighed.nothing_changes or not share < LEAST_LATENT_SHARE:
         return ""
     return (
         f"{1 - share:.0%} of the evidence is in the residual, which the latents do not explain. "
@@ -249,6 +257,11 @@ def _of_completeness(weighed: Weighed) -> str:
     error, method = max(errors), weighed.settings["method"]
     if error <= MOST_COMPLETENESS_ERROR:
         return ""
+    if error == float("inf"):
+        return (
+            "Something is attributed where the output does not change: raise n_steps, or, beside "
+            "a class with a logit such as -1e9, explain the output itself (explained='output')."
+        )
     remedy = (
         "raise n_steps."
         if method in ("integrated_gradients", "IntegratedGradients")

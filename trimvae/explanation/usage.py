@@ -78,6 +78,12 @@ class Usage(Selecting):
         return _shares(self.target_attributions)
 
     @cached_property
+    def nothing_changes(self) -> bool:
+        """Whether the predictor says one thing of all inputs, drawn or not, and moved latents."""
+        alike = bool((torch.cat([self.outputs, self.reencoded_outputs]) == self.outputs[:1]).all())
+        return alike and not bool(self.target_attributions.any())
+
+    @cached_property
     def by_block(self) -> Tensor:
         """`(batch, classes, blocks)`, attributions added up over each block."""
         return self._in_blocks(self.attributions)

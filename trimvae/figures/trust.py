@@ -1,6 +1,7 @@
 """How far an explanation can be trusted, at a glance."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attributions.heatmaps import PALETTE, new_figure
@@ -10,6 +11,7 @@ from trimvae.explanation.redrawn import (
     LEAST_DRAWN_VARIANCE,
     LEAST_REREAD,
     LEAST_STRENGTH,
+    LEAST_WEAKEST_STRENGTH,
 )
 from trimvae.explanation.trust import (
     LEAST_AGREEMENT,
@@ -40,6 +42,11 @@ _REDRAWN = {
         LEAST_STRENGTH,
         "whether re-encoding keeps how strong the evidence is, and not the class alone",
     ),
+    "weakest_strength": (
+        "strength in each class",
+        LEAST_WEAKEST_STRENGTH,
+        "the same in the class where it is lowest",
+    ),
     "direction": (
         "direction",
         LEAST_DIRECTION,
@@ -63,7 +70,8 @@ class Check(NamedTuple):
 def checks(explanation: Weighed) -> list[Check]:
     """Fidelity, completeness, latent share, monotonicity, beyond the class, inputs drawn again.
 
-    With their bounds, those of the explanation's warnings, and in plain words.
+    With their bounds, those of the explanation's warnings, and in plain words. What is not defined,
+    as monotonicity where no latent moves anything, is left out.
     """
     figures = explanation.metrics
     regression = explanation.task == "regression"
@@ -111,6 +119,7 @@ def checks(explanation: Weighed) -> list[Check]:
     return [
         Check(name, min(max(value, 0.0), 1.0), bound, value >= bound, meaning)
         for name, value, bound, meaning in found
+        if not isnan(value)
     ] + _of_redrawn(explanation)
 
 

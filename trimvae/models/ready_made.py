@@ -1,6 +1,7 @@
 """VAEs of networks of ours: Burgess' convolutions, residual blocks, dense layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from torch import nn
@@ -147,7 +148,7 @@ class ReadyMade(SeenAlongAxes):
             True
         """
         check_counts(latent_size=latent_size)
-        shape = tuple(event_shape)
+        shape = _checked_shape("event_shape", event_shape, "(30,)")
         described = {
             "kind": "dense",
             "event_shape": list(shape),
@@ -249,6 +250,16 @@ _IMAGE_NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
 }
 
 
+def _checked_shape(argument: str, shape: Iterable[int], example: str) -> tuple[int, ...]:
+    """Whole numbers of Python's own."""
+    if not isinstance(shape, Iterable) or not all(isinstance(size, Integral) for size in shape):
+        raise TypeError(
+            f"`{argument}` must be a shape without the batch. Got {shape!r}. "
+            f"Pass whole numbers, e.g. {example}."
+        )
+    return tuple(map(int, shape))
+
+
 def _image_networks(
     kind: str,
     image_shape: tuple[int, int, int],
@@ -257,7 +268,7 @@ def _image_networks(
     sizes: dict[str, int],
 ) -> _Networks:
     """Encoder and decoder of images whose sides are within bounds."""
-    shape, (least, most) = tuple(image_shape), sides
+    shape, (least, most) = _checked_shape("image_shape", image_shape, "(1, 32, 32)"), sides
     if len(shape) != 3 or shape[0] < 1 or not all(least <= size <= most for size in shape[1:]):
         raise ValueError(
             f"`image_shape` must be (channels, height, width) with sizes from {least} to {most}. "

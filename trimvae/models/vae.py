@@ -55,6 +55,12 @@ class VAE(ReadyMade):
                 f"`likelihood` must be one of {get_args(Likelihood)}. Got {likelihood!r}. "
                 "Use 'bernoulli' for inputs in [0, 1], 'gaussian' for any."
             )
+        for name, network in (("encoder", encoder), ("decoder", decoder)):
+            if not callable(network):
+                raise TypeError(
+                    f"`{name}` must be a module. Got {network!r}. Pass a network, or use e.g. "
+                    "VAE.dense."
+                )
         if latent_size is not None:
             check_counts(latent_size=latent_size)
         if not scale > 0:

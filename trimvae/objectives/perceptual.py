@@ -35,9 +35,10 @@ def features(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> list[
     found: dict[str, Any] = {}
     for name in layers:
         if name not in modules:
+            known = ", ".join(list(modules)[1:9])
+            remedy = f"Use some of {known}" if known else "This one has none: pass a whole network"
             raise ValueError(
-                f"`layers` must name submodules of the network. Got {name!r}. Use some of "
-                f"{', '.join(list(modules)[1:9])}."
+                f"`layers` must name submodules of the network. Got {name!r}. {remedy}."
             )
         modules[name].register_forward_hook(
             lambda module, arguments, output, name=name: found.__setitem__(name, output)

@@ -14,6 +14,7 @@ from attributions.codes import Code, encode
 from attributions.explanatory import Layer, explanatory_axes
 from attributions.outputs import Explained, Task
 from attributions.predictors import Function
+from attributions.randomness import checked_seed
 from attributions.replicas import frozen
 from attributions.turned import AlongAxes
 from trimvae.data.loading import Array
@@ -104,6 +105,7 @@ def consensus(
         ([2, 2, 2, 2], True)
     """
     check_mode("consensus")
+    seed = checked_seed(seed)
     codes = _checked_codes(codes)
     _check_bound("least_correlation", least_correlation, 0.7)
     _check_bound("least_likeness", least_likeness, 0.5)

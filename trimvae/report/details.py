@@ -1,10 +1,12 @@
 """What was found in detail: the figures behind the overview, in sentences."""
 
 from collections.abc import Mapping
+from math import isnan
 
 from trimvae.explanation.marks import Recurrence
 from trimvae.explanation.trust import Weighed
 from trimvae.explanation.usage import LatentUse
+from trimvae.report.wording import plural
 
 LEAST_SHARE = 0.05
 """Of the evidence: a latent with less is not mentioned."""
@@ -14,13 +16,17 @@ def findings(explanation: Weighed) -> list[str]:
     """What was found, each figure in a sentence: counts, the most used latents, their parts."""
     figures, count = explanation.metrics, len(explanation.inputs)
     needed, size = figures["latents_for_90_percent"], len(explanation.latent_names)
-    what = "predictions" if explanation.task == "regression" else "decisions"
+    what = "prediction" if explanation.task == "regression" else "decision"
     found = [
-        f"{count} {what} were explained through {size} latents.",
-        f"On average a single one of these {what} rests on {figures['effective_latents']:.1f} "
-        f"latents (effective number); {needed:.1f} carry 90 % of its evidence. All together they "
-        f"use {figures['effective_latents_over_data']:.1f} latents.",
+        f"{count} {plural(what, count)} {'was' if count == 1 else 'were'} explained through {size} "
+        f"{plural('latent', size)}.",
     ]
+    if bool(explanation.shares.any()):
+        found.append(
+            f"On average a single one of these {what}s rests on {figures['effective_latents']:.1f} "
+            f"latents (effective number); {needed:.1f} carry 90 % of its evidence. All together "
+            f"they use {figures['effective_latents_over_data']:.1f} latents."
+        )
     if explanation.judges_classes:
         found.append(_beyond_class(figures))
     found += [_used(explanation, use) for use in explanation.top(3) if use.share >= LEAST_SHARE]
@@ -39,10 +45,10 @@ def findings(explanation: Weighed) -> list[str]:
             f"Encoded and decoded again, {figures['agreement']:.1%} of the inputs are decided "
             "alike; what is said here holds for what the latents can draw."
         )
-    else:
+    elif not isnan(figures["agreement"]):
         found.append(
-            f"Encoded and decoded again, {figures['agreement']:.1%} of the variance of the outputs "
-            "remains."
+            f"Encoded and decoded again, {max(figures['agreement'], 0):.1%} of the variance of the "
+            "outputs remains."
         )
     return found
 

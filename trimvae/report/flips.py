@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from attributions.measures.judging import as_judges
+from attributions.measures.judging import as_judges, listed
 from attributions.naming import isolated
 from attributions.predictors import Function
 from trimvae.explanation.probing import Probing
@@ -67,9 +67,10 @@ def flips_of(
         moves: Of the examples: what the predictor says there is not asked again; default: none.
 
     Raises:
+        TypeError: Judges are no list.
         ValueError: A judge has other classes.
     """
-    search = bool(judges) or is_cheap(explanation) if search is None else search
+    search = bool(listed(judges)) or is_cheap(explanation) if search is None else search
     decides = explanation.can_be_asked and explanation.task != "regression"
     if not (search and decides and examples):
         return [None] * len(examples)

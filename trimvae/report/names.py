@@ -1,12 +1,11 @@
 """Names as a page shows them: whatever they hold, they change nothing beside them."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from attributions.naming import cut, isolated
+from attributions.naming import cut, isolated, told_apart
 from trimvae.explanation.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -54,11 +53,7 @@ def shown(names: Sequence[str]) -> tuple[str, ...]:
         >>> shown(["a" * 99 + "b", "a" * 99 + "c", "cat"])[1:] == ("a" * 59 + "… #1", "cat")
         True
     """
-    plain = [isolated(name) for name in names]
-    counts = Counter(plain)
-    return tuple(
-        f"{short} #{index}" if counts[short] > 1 else short for index, short in enumerate(plain)
-    )
+    return told_apart([isolated(name) for name in names])
 
 
 def with_marked_names(explanation: _Explanation) -> _Explanation:

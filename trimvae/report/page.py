@@ -88,6 +88,7 @@ def write_report(
         The path.
 
     Raises:
+        TypeError: `title` is no text, `evaluation` or `against` is none, or judges are no list.
         ValueError: A count is below 1, or `frames` below 2; `against` explains other inputs, other
             classes or another output; or a judge has other classes.
         PermissionError: The folder cannot be written to.
@@ -96,6 +97,13 @@ def write_report(
         raise ValueError(
             "`max_examples`, `n_latents` and `max_pixels` must be at least 1 and `frames` 2. Got "
             f"{max_examples}, {n_latents}, {max_pixels} and {frames}. Use the defaults."
+        )
+    if not isinstance(title, str):
+        raise TypeError(f"`title` must be text. Got {title!r}. Leave it out for the usual one.")
+    if not isinstance(evaluation, Evaluation | None):
+        raise TypeError(
+            f"`evaluation` must be what evaluate returns. Got {type(evaluation).__name__}. "
+            "Leave it out, or pass evaluate(code, predictor, data)."
         )
     path = Path(path)
     page = render_report(

@@ -1,5 +1,7 @@
 """How sure an explanation is and what it does not see, in plain sentences."""
 
+from math import isnan
+
 from trimvae.explanation.comparison import Comparison
 from trimvae.explanation.cues import Cue
 from trimvae.explanation.trust import LEAST_LATENT_SHARE, Weighed
@@ -36,6 +38,8 @@ def how_sure(explanation: Weighed, main: list[LatentUse]) -> list[str]:
 def survival(explanation: Weighed) -> str:
     """How much of what the predictor says survives encoding and decoding."""
     count, agreed = len(explanation.inputs), explanation.metrics["agreement"]
+    if isnan(agreed):
+        return "The model's predictions do not differ between these inputs."
     if explanation.task == "regression":
         return (
             "Shown only what the factors draw, the model's predictions keep "
@@ -96,6 +100,8 @@ def _is_hybrid(cue: Cue) -> bool:
 def doubted(explanation: Weighed) -> str:
     """Why this is no explanation, in plain words."""
     figures = explanation.metrics
+    if explanation.nothing_changes:
+        return f"There is nothing to explain: {explanation.doubt}."
     if figures["latent_share"] < LEAST_LATENT_SHARE:
         return (
             f"The factors do not explain {asked_model(explanation)}: "
@@ -122,7 +128,7 @@ def not_seen(explanation: Weighed) -> list[str]:
     """What no factor draws, and what the data cannot show."""
     model, said = asked_model(explanation), []
     outside = 1 - explanation.metrics["latent_share"]
-    if outside >= 0.005:
+    if outside >= 0.005 and not explanation.nothing_changes:
         said.append(
             f"{percent(outside)} of what moves {model} comes from details that no factor draws, "
             "and is not explained."

@@ -1,6 +1,6 @@
 """Tables at the door: rows for a code that knows their columns, and predictors that take rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,22 +19,57 @@ def schema_of(code: object) -> TableSchema | None:
     return found if isinstance(found, TableSchema) else None
 
 
-def encoded_by(code: object, data: Any) -> Any:
+def encoded_by(code: object, data: Any, *, training: bool = False) -> Any:
     """A DataFrame as the tensor that the code takes; anything else as it is.
 
     Args:
         code: Of `VAE.table`, or any other.
         data: Whatever `fit`, `explain` or `evaluate` was given.
+        training: Whether the code is to be trained on it, so that earlier training says nothing.
 
     Raises:
         TypeError: A column holds no numbers where it did in training.
-        ValueError: The table does not fit the code.
+        ValueError: The table does not fit the code, or has its columns in another order than in
+            training.
     """
     schema = schema_of(code)
-    return data if schema is None or not is_frame(data) else schema.encode(data)
+    if schema is not None:
+        return schema.encode(data) if is_frame(data) else data
+    if not training:
+        check_columns((getattr(code, "trained_with", None) or {}).get("columns"), data)
+    return data
 
 
-def of_rows(schema: TableSchema, function: Callable[["pd.DataFrame"], Any]) -> BlackBox:
+def columns_of(data: Any) -> list[str] | None:
+    """Names of a DataFrame's columns; None of anything else."""
+    return [str(name) for name in data.columns] if is_frame(data) else None
+
+
+def check_columns(known: Sequence[str] | None, data: Any) -> None:
+    """Raise a ValueError where a DataFrame has the columns of training in another order.
+
+    What has other names is nobody's to tell.
+
+    Args:
+        known: Columns in training; None, where they had no names.
+        data: Whatever was given.
+    """
+    found = columns_of(data)
+    if known is None or found is None or found == list(known) or sorted(found) != sorted(known):
+        return
+    place = next(place for place, name in enumerate(found) if name != known[place])
+    raise ValueError(
+        "`frame` must have its columns in the order of training. Got "
+        f"{found[place]!r} in the place of {known[place]!r}. "
+        "Pass frame[code.trained_with['columns']]."
+    )
+
+
+def of_rows(
+    schema: TableSchema,
+    function: Callable[["pd.DataFrame"], Any],
+    scores: Callable[["pd.DataFrame"], Any] | None = None,
+) -> BlackBox:
     """Return a predictor of tensors that asks a function of DataFrames.
 
     It is asked about rows that a table can hold: of a category the likeliest value, whole numbers
@@ -43,6 +78,7 @@ def of_rows(schema: TableSchema, function: Callable[["pd.DataFrame"], Any]) -> B
     Args:
         schema: Of the code: `code.schema`.
         function: DataFrame to array `(n, classes)` of scores or probabilities, or to `(n,)`.
+        scores: What probabilities may be the softmax of, likewise; default: none.
 
     Examples:
         >>> import pandas as pd
@@ -52,11 +88,14 @@ def of_rows(schema: TableSchema, function: Callable[["pd.DataFrame"], Any]) -> B
         30.0
     """
 
-    def ask(rows: "np.ndarray[Any, Any]") -> Any:
-        # A copy: pandas returns memory that may not be written to.
-        return np.array(function(schema.to_frame(torch.from_numpy(rows))))
+    def of_frame(asked: Callable[["pd.DataFrame"], Any]) -> Callable[..., Any]:
+        def ask(rows: "np.ndarray[Any, Any]") -> Any:
+            # A copy: pandas returns memory that may not be written to.
+            return np.array(asked(schema.to_frame(torch.from_numpy(rows))))
 
-    return BlackBox(ask)
+        return ask
+
+    return BlackBox(of_frame(function), scores=None if scores is None else of_frame(scores))
 
 
 def for_rows(code: object, predictor: Any) -> Any:
@@ -83,4 +122,5 @@ def for_rows(code: object, predictor: Any) -> Any:
     asked = as_function(predictor)
     if not is_black_box(asked):
         return predictor
-    return of_rows(schema, lambda frame: asked.function(frame[wanted]))
+    scores = None if asked.scores is None else lambda frame: asked.scores(frame[wanted])
+    return of_rows(schema, lambda frame: asked.function(frame[wanted]), scores)

@@ -128,12 +128,12 @@ def column_of(name: str, values: Any, *, as_category: bool) -> Column:
     if kind in "iuf" and not as_category:
         return _column_of_numbers(name, values, missing, whole=kind in "iu")
     found = [plain(value) for value in values[~missing]]
-    distinct = list(dict.fromkeys(found))
-    if not all(isinstance(value, str | bool | int | float) for value in distinct):
+    if not all(isinstance(value, str | bool | int | float) for value in found):
         raise TypeError(
             f"`frame` must hold numbers, truth values, text or categories. Got others in {name!r}. "
             "Make text or numbers of them, or drop it."
         )
+    distinct = list(dict.fromkeys(found))
     if not as_category and len(distinct) > max(_MOST_DISTINCT, len(found) // 2):
         raise ValueError(
             f"`frame` must hold categories that recur. Got {name!r}, where {len(distinct)} of "

@@ -85,6 +85,11 @@ class Training(L.LightningModule):
         if predictor is not None and not isinstance(predictor, Predictor):
             predictor = Predictor(predictor, explained="centred_logit")
         check_penalised(penalised, code)
+        if not any(parameter.requires_grad for parameter in code.parameters()):
+            raise ValueError(
+                "`code` must have parameters to train. Got none that require a gradient. Call "
+                "code.requires_grad_()."
+            )
         self.code = code
         self.penalised: Penalised = penalised
         self.seed = seed

@@ -12,7 +12,7 @@ from attributions.predictors import Function, Predictor
 from attributions.replicas import frozen
 from trimvae.data.loading import Data, as_data, contexts_of, inputs_of, loader
 from trimvae.models.saved import TrainableCode
-from trimvae.tables.asking import encoded_by, for_rows
+from trimvae.tables.asking import check_columns, columns_of, encoded_by, for_rows
 
 _AT_ONCE = 32
 
@@ -51,10 +51,11 @@ def unchained(
     Raises:
         TypeError: `data` or `validation` is of a wrong kind.
     """
-    given = as_data(encoded_by(code, data))
+    given = as_data(encoded_by(code, data, training=True))
     held_out = None
     if validation is not None:
-        held_out = as_data(encoded_by(code, validation), "validation")
+        check_columns(columns_of(data), validation)
+        held_out = as_data(encoded_by(code, validation, training=True), "validation")
     if not isinstance(code, Chained):
         return Unchained(code, for_rows(code, predictor), given, held_out, preprocess)
     chain = frozen(code)

@@ -14,6 +14,7 @@ from attributions.checks import check_apart, check_counts, check_mode, checked_p
 from attributions.outputs import Explained, Task
 from attributions.penalties.protocol import Penalty
 from attributions.predictors import Function, Predictor
+from attributions.randomness import checked_seed
 from trimvae.data.batches import Repeatable
 from trimvae.data.loading import Data, first_inputs, loader
 from trimvae.models.generative import GenerativeCode
@@ -21,6 +22,7 @@ from trimvae.models.recipe import Schedule
 from trimvae.models.saved import TrainableCode
 from trimvae.models.vae import VAE
 from trimvae.objectives import Objective
+from trimvae.tables.asking import columns_of
 from trimvae.training.base import Training
 from trimvae.training.chaining import unchained
 from trimvae.training.checkpoints import check_checkpoint, checkpoint_path, fingerprint
@@ -159,6 +161,7 @@ def fit(
     training = training_of(code)
     batch_size = code.recipe.batch_size if batch_size is None else batch_size
     check_counts(max_epochs=max_epochs, batch_size=batch_size)
+    max_epochs, batch_size, seed = int(max_epochs), int(batch_size), checked_seed(seed)
     first = first_inputs(loader(data, batch_size, shuffle=False))
     code.check_inputs(data if isinstance(data, Tensor) else first)
     with torch.enable_grad():
@@ -196,6 +199,7 @@ def fit(
             cache_outputs=cache_outputs,
             progress=progress,
             options=trainer_options,
+            columns=columns_of(given[2]),
         )
 
 
@@ -244,6 +248,7 @@ def _run(
     cache_outputs: bool | None,
     progress: bool,
     options: dict[str, Any],
+    columns: list[str] | None,
 ) -> list[dict[str, float]]:
     """Train under Lightning's `Trainer`, which never writes before a resumption is accepted."""
     code, seed, history = module.code, module.seed, History()
@@ -277,6 +282,8 @@ def _run(
         path = str(checkpoint) if resumed else None
         trainer.fit(module, batches, held_out, ckpt_path=path, weights_only=True)
     code.trained_with = {**module.settings, "batch_size": batch_size, "epochs": max_epochs}
+    if columns is not None:
+        code.trained_with["columns"] = columns
     agreed = agreement_of(module.through.predictor)
     if agreed is not None:
         code.trained_with["imitation_agreement"] = agreed

@@ -13,7 +13,7 @@ from attributions.checks import check_counts, checked_predictor
 from attributions.measures.fidelity import agreement
 from attributions.outputs import Explained, Task, both_classes, by_decision
 from attributions.predictors import Function, Predictor
-from attributions.randomness import undisturbed
+from attributions.randomness import checked_seed, undisturbed
 from trimvae.data.loading import Data, as_data, inputs_of, loader
 
 _MOST_EXAMPLES = 20_000
@@ -99,6 +99,7 @@ def imitation(
         True
     """
     check_counts(max_epochs=max_epochs, batch_size=batch_size)
+    max_epochs, batch_size, seed = int(max_epochs), int(batch_size), checked_seed(seed)
     inputs = _inputs(as_data(data))
     options: dict[str, Any] = {"gradient": False, "labels": True, "stacklevel": 3}
     asked = checked_predictor(predictor, inputs[:8], preprocess=preprocess, task=task, **options)

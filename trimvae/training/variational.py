@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.distributions import Normal
+from torch.nn.modules.loss import _Loss
 
 from trimvae.data.loading import contexts_of, inputs_of, size_of
 from trimvae.models.vae import VAE
@@ -69,7 +70,8 @@ class VAETraining(Training):
 
     def take(self, objective: Objective | None) -> None:
         """Minimise this objective; one with a discriminator has that trained beside the VAE."""
-        if isinstance(objective, type) or not (objective is None or callable(objective)):
+        wrong = isinstance(objective, type | _Loss)  # torch's losses compare two tensors
+        if wrong or not (objective is None or callable(objective)):
             raise TypeError(
                 f"`objective` must be an objective such as BetaVAE(beta=4). Got {objective!r}. "
                 "Make one, or leave it out."

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,7 +64,7 @@ def test_what_each_part_causes_is_its_mean_gain_over_all_orders():
             inputs = further
     whole = function(after) - function(before)
     expected = (gains * whole.unsqueeze(1)).sum(dim=(0, 2)) / whole.square().sum()
-    for max_points in (1, 64):
+    for max_points in (1, 64, np.int64(7)):
         found = caused_shares(function, before, after, parts, max_points=max_points)
         torch.testing.assert_close(found, expected)
 
@@ -139,7 +140,9 @@ def test_of_any_function_integrated_shares_are_its_path_integral():
             at = (start + point * (end - start))[None]
             slopes = torch.autograd.functional.jacobian(function, at)[0, :, 0]
             expected += (change @ slopes)[0] * (end - start) / 64
-    found = integrated_shares(function, before, after, Identity((6,)), n_steps=64, max_points=70)
+    found = integrated_shares(
+        function, before, after, Identity((6,)), n_steps=64, max_points=np.int64(70)
+    )
     torch.testing.assert_close(found, expected / expected.sum())
 
 

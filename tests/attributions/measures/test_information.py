@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -218,3 +219,14 @@ def test_flows_of_some_latents_are_those_of_all():
 
     whole = flows()
     assert flows(chosen=[2, 0]) == [whole[2], whole[0]]
+
+
+def test_whole_numbers_of_numpy_bound_the_memory_as_pythons_do():
+    plain, found = (
+        information_flow(
+            lambda z: 5 * z, 2, [1], n_alpha=20, n_beta=8, max_points=most,
+            generator=torch.Generator().manual_seed(0),
+        )
+        for most in (7, np.int64(7))
+    )  # fmt: skip
+    assert torch.equal(found.information, plain.information)

@@ -19,8 +19,8 @@ def test_sufficiency_moves_the_best_latents_only():
     low, high = torch.full((2,), -3.0), torch.full((2,), 3.0)
     found = sufficiency(margin, latents, torch.tensor([[1.0, 0.0]] * 2), low, high, k=2, n_steps=13)
     assert found.flipped.all()
-    # Grid of step 0.5: a tie is no longer the decision, and 0 is on the grid.
-    assert found.distance.tolist() == [1.0, 2.0]
+    # Grid of step 0.5 with 0 on it, where a tie is decided for the first class.
+    assert found.distance.tolist() == [1.5, 2.0]
     useless = sufficiency(margin, latents, torch.tensor([[0.0, 1.0]] * 2), low, high, k=1)
     assert not useless.flipped.any()
     assert useless.rate.tolist() == [0.0]
@@ -37,7 +37,7 @@ def test_sufficiency_of_a_binary_logit_crosses_zero():
         k=1,
         n_steps=5,
     )
-    assert found.distance.item() == 1.0
+    assert found.distance.item() == 2.0  # a logit of 0 is still the negative class
 
 
 def test_traversal_monotonicity_weighs_images_by_what_moves():
@@ -136,3 +136,12 @@ def test_sufficiency_moves_what_speaks_strongest_for_or_against():
     second = sufficiency(lambda z: z[:, 1:], latents, scores, *ends, k=1)
     assert first.flipped.item()
     assert not second.flipped.item()
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_a_predictor_that_says_the_same_everywhere_is_never_flipped(classes):
+    latents = torch.randn(6, 3)
+    scores, ends = torch.rand(6, 3), torch.full((3,), 2.0)
+    found = sufficiency(lambda z: z.new_zeros(len(z), classes), latents, scores, -ends, ends)
+    assert not found.flipped.any()
+    assert found.distance.isinf().all()

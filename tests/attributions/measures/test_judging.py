@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
-from attributions.measures.judging import check_judges, judgement, judges_agree
+from attributions import Predictor
+from attributions.measures.judging import as_judges, check_judges, judgement, judges_agree
 from tests.cases import assert_same_snapshot, snapshot
 
 
@@ -35,6 +37,13 @@ def test_each_judge_is_compared_with_itself():
     assert torch.equal(judges_agree([first], inputs, swapped)[0], changed.double())
 
 
+def test_a_judge_that_ends_in_a_sigmoid_decides_at_one_half():
+    linear, inputs = nn.Linear(3, 1), torch.randn(30, 3)
+    asked = Predictor(linear, task="classification")
+    (judge,) = as_judges([nn.Sequential(linear, nn.Sigmoid())], asked, inputs)
+    assert torch.equal(judge(inputs) > 0, linear(inputs) > 0)
+
+
 def test_a_judge_is_asked_in_eval_mode_and_not_changed():
     judge = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.9), nn.BatchNorm1d(2)).train()
     before = snapshot(judge)
@@ -59,3 +68,13 @@ def test_no_judge_and_other_inputs_are_refused():
         judgement(torch.ones(3), torch.ones(1, 4))
     with pytest.raises(ValueError, match="`judges_agree` must hold a judge and an example"):
         judgement(torch.ones(3), torch.ones(0, 3))
+
+
+@pytest.mark.parametrize(
+    "judge", [nn.Linear(6, 3), nn.Sequential(nn.Linear(6, 3)), RandomForestClassifier(), 3, None]
+)
+def test_one_judge_alone_is_no_list_even_where_it_can_be_gone_through(judge):
+    with pytest.raises(
+        TypeError, match="`judges` must be a list of classifiers. Got .* judges=.cl"
+    ):
+        as_judges(judge, Predictor(nn.Linear(6, 3)), torch.ones(2, 6))

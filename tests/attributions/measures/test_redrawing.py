@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from attributions.measures.redrawing import drawn_variance, reread_share, strength_correlation
+from attributions.measures.redrawing import (
+    drawn_variance,
+    reread_share,
+    strength_correlation,
+    weakest_strength,
+)
 
 
 def drawing(seed=0):
@@ -90,6 +95,41 @@ def test_a_quantity_is_one_class_and_its_strength_the_plain_correlation():
     )
     plain = torch.corrcoef(torch.stack([outputs[:, 0], again[:, 0]]))[0, 1]
     assert found.value == pytest.approx(float(plain))
+
+
+def test_the_weakest_class_is_the_lowest_correlation_of_a_class_with_twenty_examples():
+    outputs = torch.randn(90, 3, generator=drawing())
+    again = outputs + torch.randn(90, 3, generator=drawing(1))
+    told = torch.tensor([0] * 40 + [1] * 31 + [2] * 19)
+    each = [
+        strength_correlation(
+            outputs[told == index], again[told == index], told[told == index], generator=drawing()
+        )
+        for index in (0, 1)
+    ]
+    found = weakest_strength(outputs, again, told, generator=drawing())
+    lowest = min(each, key=lambda one: one.value)
+    assert found.value == pytest.approx(lowest.value)
+    assert found.interval == pytest.approx(lowest.interval, abs=0.02)
+    few = weakest_strength(outputs[:19], again[:19], told[:19], generator=drawing())
+    assert math.isnan(few.value)
+
+
+def test_differences_of_rounding_have_no_strength():
+    told = torch.zeros(50, dtype=torch.long)
+    for noise, silent in ((1e-7, True), (1e-3, False)):
+        outputs = torch.tensor([3.0, -7.0]) * (1 + noise * torch.randn(50, 2, generator=drawing()))
+        for measure in (strength_correlation, weakest_strength):
+            found = measure(outputs, outputs, told, generator=drawing())
+            assert math.isnan(found.value) == silent
+
+
+def test_one_masked_class_does_not_hide_the_strength_of_the_others():
+    outputs = torch.randn(50, 3, generator=drawing())
+    told = outputs[:, :2].argmax(dim=1)
+    outputs[:, 2] = -1e9
+    found = strength_correlation(outputs, outputs, told, generator=drawing())
+    assert found.value == pytest.approx(1)
 
 
 def test_evidence_that_is_there_or_not_has_no_strength():

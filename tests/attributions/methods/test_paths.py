@@ -242,3 +242,9 @@ def test_adaptive_steps_are_simpsons_and_so_exact_for_cubic_slopes():
     result = integrated_gradients(lambda z: z.pow(4), end, start, n_steps=None, tolerance=1e-9)
     torch.testing.assert_close(result.attributions[0], end.pow(4) - start.pow(4))
     assert result.n_steps.tolist() == [9]  # the fewest
+
+
+@pytest.mark.parametrize("tolerance", ["a", None])
+def test_a_tolerance_that_is_no_number_is_refused(tolerance):
+    with pytest.raises(TypeError, match="`tolerance` must be a number. Got"):
+        integrated_gradients(lambda z: z, torch.ones(1, 2), n_steps=None, tolerance=tolerance)

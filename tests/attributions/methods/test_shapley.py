@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from captum.attr import ShapleyValues
@@ -10,7 +11,7 @@ from tests.reference import shapley_by_orders
 def test_exact_shapley_values_are_the_mean_over_all_orders():
     trim = Trim(smooth_predictor(features=6), smooth_decoder(latents=4))
     latents, baselines = torch.randn(3, 4).double(), torch.randn(1, 4).double()
-    for max_points in (1, 5, 1000):
+    for max_points in (1, 5, 1000, np.int64(5)):
         scores = exact_shapley(trim, latents, baselines, max_points=max_points)
         torch.testing.assert_close(scores, shapley_by_orders(trim, latents, baselines))
 

@@ -1,5 +1,6 @@
 """A latent's attribution split over what it draws: exact sums, closed forms, an oracle."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -185,3 +186,11 @@ def test_what_cannot_split_is_refused_and_said_why():
         split(Fourier((6,)), [3])
     with pytest.raises(ValueError, match=r"transform.to\('meta'\)"):
         check_splitting(Fourier((6,)), torch.zeros(2, 6, device="meta"))
+
+
+def test_whole_numbers_of_numpy_bound_the_memory_as_pythons_do():
+    trim, latents, baselines = smooth_case()
+    asked = (trim, latents, baselines, [2, 0], Identity((6,)))
+    plain = within_attributions(*asked, n_steps=9, max_points=4)
+    found = within_attributions(*asked, n_steps=np.int64(9), max_points=np.int64(4))
+    assert torch.equal(found, plain)

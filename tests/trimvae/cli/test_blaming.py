@@ -5,7 +5,7 @@ import pytest
 
 from attributions import Predictor
 from attributions.saying import said_of
-from trimvae.cli.blaming import frames_of_the_caller, told
+from trimvae.cli.blaming import frames_of_the_caller, told, told_of
 from trimvae.storage import read_json
 
 
@@ -74,3 +74,18 @@ def test_of_an_installed_module_its_own_lines_are_shown(tmp_path):
         "error: `vendor.py:load` raised OSError: no weights\n"
         f"  File \"{place}/vendor.py\", line 2, in load\n    raise OSError('no weights')\n"
     )
+
+
+def test_what_no_line_of_the_caller_s_has_raised_is_told_of_their_function_in_one_line():
+    def load(size):
+        return size
+
+    def asks():
+        with said_of("classifier", load):
+            load()
+
+    error = caught(asks)
+    assert told_of(error).startswith("error: `classifier` (")
+    assert "raised TypeError: " in told_of(error)
+    assert "missing 1 required positional argument: 'size'" in told_of(error)
+    assert told_of(ArithmeticError("ours\nalone")) is None

@@ -194,3 +194,24 @@ def test_json_is_all_that_standard_output_holds(run):
     trained = json.loads(train("--json", out="other").stdout)
     assert trained["folder"] == "other"
     assert 0 <= trained["metrics"]["agreement"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("loader", "said"),
+    [
+        ("def load(size):\n    return torch.nn.Linear(size, 3)", "missing 1 required positional"),
+        ("def load():\n    return torch.nn.Linear(99, 3)", "raised RuntimeError: mat1 and mat2"),
+    ],
+    ids=["arguments", "shape"],
+)
+def test_a_loader_or_classifier_that_does_not_fit_is_told_in_one_line(
+    folder, monkeypatch, capsys, loader, said
+):
+    (folder / "my_model.py").write_text(f"import torch\n{loader}\n")
+    code, shown = main_on(
+        monkeypatch, capsys, "train", "--classifier", "my_model.py:load", "--data", "table.npz"
+    )
+    assert code == 2
+    assert said in shown
+    assert shown.count("error: `") == 1
+    assert shown.splitlines()[-1].startswith("error: `")

@@ -99,3 +99,18 @@ def test_every_refusal_names_the_file(path):
     frame.assign(age="old").to_csv(path, index=False)
     with pytest.raises(TypeError, match=r"'age'.*\(In .*people.csv.\)"):
         csv_table(path, label="loan", schema=schema)
+
+
+def test_the_mark_that_excel_writes_first_belongs_to_no_name(path, tmp_path):
+    marked = tmp_path / "marked.csv"
+    marked.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    expected, found = csv_table(path, label="loan"), csv_table(marked, label="loan")
+    assert found.feature_names == expected.feature_names
+    assert torch.equal(found.train_inputs, expected.train_inputs)
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_cells_that_are_parted_otherwise_are_said_to_be(path, tmp_path, mark, name):
+    pd.read_csv(path).to_csv(tmp_path / "other.csv", sep=mark, decimal=",", index=False)
+    with pytest.raises(ValueError, match=f"`path` must part cells by commas. Got .* holds {name}"):
+        csv_table(tmp_path / "other.csv", label="loan")

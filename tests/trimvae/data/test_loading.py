@@ -3,11 +3,21 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 from trimvae.data.loading import (
     as_data,
     as_tensor,
+    check_order,
     contexts_of,
     first_inputs,
     inputs_of,
@@ -186,3 +196,52 @@ def test_a_trainers_data_tell_their_size():
     assert size_of(Trainer()) == 7
     Trainer.train_dataloader = loader(Stream(), 2)
     assert size_of(Trainer()) is None
+
+
+SHUFFLED = {
+    "shuffle": lambda rows: DataLoader(rows, 4, shuffle=True),
+    "sampler": lambda rows: DataLoader(rows, 4, sampler=SubsetRandomSampler([0, 2])),
+    "batches": lambda rows: DataLoader(
+        rows, batch_sampler=BatchSampler(RandomSampler(rows), 4, drop_last=False)
+    ),
+    "processes": lambda rows: DataLoader(
+        rows, 4, sampler=DistributedSampler(rows, num_replicas=1, rank=0)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SHUFFLED)
+def test_nothing_goes_row_by_row_with_a_loader_that_shuffles(kind):
+    shuffled = SHUFFLED[kind](TensorDataset(torch.arange(10.0)))
+    check_order(shuffled, labels=None)
+    with pytest.raises(ValueError, match="`data` must come in the order of `labels`. Got a Data"):
+        check_order(shuffled, labels=torch.zeros(10))
+
+
+def test_what_keeps_its_order_goes_with_labels():
+    rows = TensorDataset(torch.arange(10.0))
+    ordered = DistributedSampler(rows, num_replicas=1, rank=0, shuffle=False)
+    loaders = [DataLoader(rows, 4), DataLoader(rows, 4, sampler=ordered)]
+    loaders += [DataLoader(rows, batch_sampler=BatchSampler(ordered, 4, drop_last=False))]
+    for data in [*loaders, loader(rows, 4, shuffle=False), DataLoader(Stream()), rows]:
+        check_order(data, labels=torch.zeros(10))
+
+
+def test_masked_numbers_are_refused_and_a_mask_of_nothing_is_none():
+    numbers = np.arange(6.0).reshape(3, 2)
+    with pytest.raises(TypeError, match="`data` must hold numbers everywhere. Got .* masks 2 of"):
+        as_data(np.ma.masked_greater(numbers, 3.0))
+    unmasked = as_tensor(np.ma.masked_greater(numbers, 9.0))
+    assert torch.equal(unmasked, torch.arange(6.0).reshape(3, 2))
+
+
+def test_the_longest_numbers_of_numpy_are_read():
+    assert torch.equal(as_tensor(np.array([0.5, -2.0], np.longdouble)), torch.tensor([0.5, -2.0]))
+
+
+def test_sparse_tensors_are_refused():
+    sparse = torch.eye(3).to_sparse()
+    with pytest.raises(
+        TypeError, match="`data` must be a dense tensor. Got the layout torch.sparse"
+    ):
+        as_data(sparse)

@@ -213,7 +213,7 @@ def test_what_changes_a_picture_is_read_back_by_a_network_and_a_search():
 def test_an_explanation_says_what_each_change_costs():
     code = Rendering("cat", size=32)
     latents = code.draw(3, torch.Generator().manual_seed(0)) * torch.eye(7)[[2, 3, 5]]
-    code.encoder = lambda pictures: latents[: len(pictures)]
+    code.encoder = lambda pictures: latents.repeat(len(pictures), 1)[: len(pictures)]
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.Flatten(), nn.Linear(196, 2))
     pictures = code.decode(latents)

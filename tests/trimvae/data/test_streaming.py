@@ -182,3 +182,8 @@ def test_loaders_of_webdataset_give_batches_and_its_data_sets_examples(tmp_path)
         batches = [inputs_of(batch) for batch in loader(given, 3)]
         assert torch.equal(torch.cat(batches), ROWS)
         assert [len(batch) for batch in batches] == [3, 3, 3, 2]
+
+
+def test_a_mask_is_not_lost_on_the_way():
+    source = source_of(np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 3.0))
+    assert np.ma.count_masked(source.first()) == 2

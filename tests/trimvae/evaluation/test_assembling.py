@@ -90,3 +90,11 @@ def test_labels_that_are_none_are_refused():
     for labels in (torch.randn(10), torch.zeros(10, 2).long()):
         with pytest.raises(ValueError, match="`labels` must be whole numbers, one for each"):
             evaluate(Straight(), Rule(), torch.randn(10, 6), labels=labels, **FEW)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_shifted_inputs_that_are_not_finite_are_refused(value):
+    shifted = torch.randn(4, 6)
+    shifted[2, 3] = value
+    with pytest.raises(ValueError, match="`shifted` must be finite. Got NaN or infinity"):
+        as_shifted(shifted, torch.randn(9, 6))

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import FeatureAblation, GradientShap
@@ -206,3 +207,29 @@ def test_of_many_classes_the_predicted_ones_are_evaluated():
     for name in ("agreement", "effective_latents", "class_dependence", "monotonicity"):
         assert found.metrics[name] == pytest.approx(whole[name], abs=1e-3), name
     assert found.metrics["completeness_error"] <= 0.01
+
+
+def test_whole_numbers_of_numpy_are_taken():
+    inputs, (eight, two) = torch.randn(24, 6), map(np.int64, (8, 2))
+    few = {**OPTIONS, "n_alpha": two, "n_beta": two, "n_interventions": eight, "seed": eight}
+    evaluation = evaluate(Straight(), Rule(), inputs, **{**few, "batch_size": eight})
+    assert evaluation.settings["examples"] == 24
+
+
+def test_a_seed_that_is_no_whole_number_is_refused():
+    with pytest.raises(TypeError, match="`seed` must be a whole number. Got 1.5"):
+        evaluate(Straight(), Rule(), torch.randn(24, 6), seed=1.5)
+
+
+@pytest.mark.parametrize("beside", ["labels", "shifted"])
+def test_what_goes_row_by_row_is_refused_beside_a_loader_that_shuffles(beside):
+    inputs = torch.randn(24, 6)
+    shuffled = DataLoader(TensorDataset(inputs), 8, shuffle=True)
+    given = {"labels": torch.zeros(24).long(), "shifted": -inputs}[beside]
+    with pytest.raises(ValueError, match=f"`data` must come in the order of `{beside}`"):
+        evaluate(Straight(), Rule(), shuffled, **{beside: given})
+
+
+def test_one_judge_alone_is_refused():
+    with pytest.raises(TypeError, match="`judges` must be a list of classifiers. Got Rule"):
+        evaluate(Straight(), Rule(), torch.randn(24, 6), judges=Rule())

@@ -1,6 +1,8 @@
 """An evaluation as plain values and as tables."""
 
 import json
+import math
+from dataclasses import replace
 
 from trimvae import Evaluation
 from trimvae.evaluation.meanings import MEANINGS
@@ -26,6 +28,20 @@ def test_it_is_plain_json():
         "warnings": ["Few."],
         "settings": {"examples": 4},
     }
+
+
+def test_what_is_not_finite_is_null_in_json_and_nan_again():
+    one = replace(EVALUATION, metrics={"a": math.nan, "b": math.inf, "c": 1.0})
+    written = json.dumps(one.to_dict(), allow_nan=False)
+    again = Evaluation.from_dict(json.loads(written))
+    assert [math.isnan(value) for value in again.metrics.values()] == [True, True, False]
+    assert Evaluation.from_dict(EVALUATION.to_dict()) == EVALUATION
+
+
+def test_a_figure_that_is_not_defined_is_called_so():
+    one = replace(EVALUATION, metrics={"a": math.nan}, by_latent={"z0": {"flow": math.nan}})
+    assert one.rows()[0][:2] == ("a", "not defined")
+    assert "| z0 | not defined |" in one.to_markdown()
 
 
 def test_warnings_come_first_and_four_tables_hold_every_figure_once():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from attributions import Contrast, Predictor
+from attributions import Contrast, Predictor, exact_shapley
 from tests.trimvae.explanation.made import Identity, linear
 from trimvae import VAE, evaluate, explain
 from trimvae.storage import write_json
@@ -155,6 +156,7 @@ def test_outputs_that_are_not_finite_name_their_examples(case):
         (4, {}, "centred logit"),
         (4, {"explained": "output"}, "output"),
         (4, {"explained": Contrast(2, 0)}, "2 rather than 0"),
+        (4, {"explained": Contrast(-1, 0)}, "3 rather than 0"),
         (4, {"explained": Contrast(1, 3), "class_names": list("abcd")}, "b rather than d"),
         (1, {}, "output"),
         (1, {"task": "classification"}, "logit"),
@@ -237,3 +239,58 @@ def test_a_table_needs_a_name_for_each_column(case):
     vae, predictor, inputs = case
     with pytest.raises(ValueError, match="`feature_names` must have 3 entries. Got 1"):
         explain(vae, predictor, inputs, feature_names=["height"])
+
+
+@pytest.mark.parametrize("label", [-1, 4, 7])
+def test_a_label_that_is_no_class_is_refused(case, label):
+    vae, predictor, inputs = case
+    labels = torch.tensor([0, 1, 2, 3, 0, label])
+    with pytest.raises(ValueError, match=f"`labels` must be class numbers .* to 3. Got {label}"):
+        explain(vae, predictor, inputs, labels=labels)
+    with pytest.raises(ValueError, match=f"`labels` must be class numbers .* to 3. Got {label}"):
+        evaluate(vae, predictor, inputs, labels=labels)
+
+
+def test_labels_of_a_binary_logit_are_0_and_1_and_those_of_a_regression_are_any(case):
+    vae, _, inputs = case
+    logit, labels = nn.Linear(3, 1), torch.tensor([0, 1, 0, 1, 0, 1])
+    found = explain(vae, logit, inputs, task="classification", labels=labels)
+    assert torch.equal(found.labels, labels)
+    with pytest.raises(ValueError, match="from 0 to 1. Got 2"):
+        explain(vae, logit, inputs, task="classification", labels=labels * 2)
+    assert torch.equal(explain(vae, logit, inputs, labels=labels * 7).labels, labels * 7)
+
+
+def test_classes_of_a_fitted_estimator_have_its_names(case):
+    vae, _, inputs = case
+    odd = np.array([3, 7, 3, 7, 3, 7])
+    estimator = LogisticRegression().fit(inputs.numpy(), odd)
+    found = explain(vae, estimator, inputs, method=exact_shapley)
+    assert found.class_names == ("3", "7")
+    assert explain(
+        vae, estimator, inputs, method=exact_shapley, class_names=["a", "b"]
+    ).class_names == ("a", "b")
+    with pytest.raises(ValueError, match="from 0 to 1. Got 3.*places in its classes_"):
+        explain(vae, estimator, inputs, method=exact_shapley, labels=odd)
+
+
+def test_classes_of_one_name_are_numbered_and_latents_of_one_name_are_refused(case):
+    vae, predictor, inputs = case
+    found = explain(vae, predictor, inputs, class_names=["crane", "owl", "crane", "cat"])
+    assert found.class_names == ("crane #0", "owl", "crane #2", "cat")
+    for names in (["z1", "z1"], {"z0": "z1"}):
+        with pytest.raises(ValueError, match="`latent_names` must tell all 2 apart. Got 'z1' more"):
+            explain(vae, predictor, inputs, latent_names=names)
+    swapped = explain(vae, predictor, inputs, latent_names={"z0": "z1", "z1": "z0"})
+    assert swapped.latent_names == ("z1", "z0")
+
+
+def test_names_may_be_an_array_and_must_be_a_list(case):
+    vae, predictor, inputs = case
+    names = {"class_names": np.array(list("abcd")), "latent_names": np.array(["x", "y"])}
+    found = explain(vae, predictor, inputs, **names)
+    assert (found.class_names, found.latent_names) == (("a", "b", "c", "d"), ("x", "y"))
+    with pytest.raises(TypeError, match="`class_names` must be a list of names. Got 3"):
+        explain(vae, predictor, inputs, class_names=3)
+    with pytest.raises(TypeError, match="`latent_names` must be a list of names. Got 3"):
+        explain(vae, predictor, inputs, latent_names=3)

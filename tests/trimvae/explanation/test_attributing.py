@@ -35,6 +35,20 @@ def test_attributions_are_those_of_captum_for_every_class(case):
         )
 
 
+def test_what_a_code_returns_is_checked_for_all_examples(case):
+    """Those at the door are asked of a few."""
+    predictor, inputs = case[1], torch.randn(30, 6)
+    code = Identity()
+    code.encode = lambda points: torch.where(points > 1e3, torch.nan, points)
+    inputs[20, 0] = 1e4
+    with pytest.raises(ValueError, match=r"`code.encode` must return finite latents.*\[20\]"):
+        explain(code, predictor, inputs)
+    code = Identity()
+    code.decode = lambda latents: torch.where(latents > 1e3, torch.nan, latents)
+    with pytest.raises(ValueError, match=r"`code.decode` must return finite inputs.*\[20\]"):
+        explain(code, predictor, inputs)
+
+
 def test_with_residual_attributions_are_captums_along_the_shifted_path(case):
     vae, predictor, inputs = case
     explanation = explain(vae, predictor, inputs, explained="output", residual=True)
@@ -182,3 +196,8 @@ def test_captums_own_options_go_with_the_steps(case):
         found.latents, target=2, n_steps=3
     )
     torch.testing.assert_close(found.attributions[:, 2], expected.detach())
+
+
+def test_options_of_a_method_go_by_name():
+    with pytest.raises(TypeError, match="`method_options` must hold options by name. Got 3. Write"):
+        explain(Identity(), nn.Linear(2, 3), torch.ones(2, 2), method_options=3)

@@ -311,3 +311,8 @@ def test_what_is_said_of_a_regression_is_beyond_the_mean():
     inputs, predictor = torch.randn(20, 6), nn.Linear(6, 1)
     one = explain(Drawing(torch.eye(6)), predictor, inputs, n_steps=4)
     assert "beyond the mean they correlate 1.00. " in one.compare(one).in_words
+
+
+def test_what_is_no_explanation_is_not_compared():
+    with pytest.raises(TypeError, match="`other` must be an explanation. Got int. Pass what"):
+        compare(by_hand(), 3)

@@ -92,6 +92,15 @@ def test_arrays_are_as_good_as_tensors():
         ({"n_steps": 1}, "`n_steps` at least 2. Got 3 and 1"),
         ({"low": torch.zeros(2)}, r"`low` must have shape \(3,\). Got \(2,\)"),
         ({"high": torch.zeros(1, 3)}, r"`high` must have shape \(3,\). Got \(1, 3\)"),
+        ({"target": "name"}, "`target` must be a class from 0 to 3. Got 'name'"),
+        ({"target": 1.5}, "`target` must be a class from 0 to 3. Got 1.5"),
+        (
+            {"low": torch.ones(3), "high": torch.tensor([2.0, -1.0, 2.0])},
+            "`low` must be finite numbers that do not exceed `high`. Got 1 and -1 of latent 1",
+        ),
+        ({"low": torch.full((3,), math.nan)}, "`low` must be finite.* Got nan and 2.5 of latent 0"),
+        ({"high": torch.full((3,), math.inf)}, "`low` must be finite.* Got -2.5 and inf of latent"),
+        ({"low": torch.full((3,), math.nan), "method": "gradient"}, "`low` must be finite"),
     ],
 )
 def test_bad_arguments_are_named(options, message):

@@ -1,5 +1,6 @@
 """What is held: predicted, target, baselines and ranges, and choosing among examples."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -71,6 +72,29 @@ def test_classes_examples_and_latents_that_are_not_there_are_named():
             evidence.check_example(wrong)
     with pytest.raises(ValueError, match="`latent` must be from 0 to 2. Got 3"):
         evidence.check_latents(0, 3)
+
+
+@pytest.mark.parametrize("wrong", ["a", 1.5, True, None])
+def test_what_is_no_index_is_refused_by_its_name(wrong):
+    evidence = by_hand()
+    with pytest.raises(TypeError, match=f"`example` must be a whole number. Got {wrong!r}. Choose"):
+        evidence.check_example(wrong)
+    with pytest.raises(TypeError, match=f"`latents` must be a whole number. Got {wrong!r}. Choose"):
+        evidence.check_latents(0, wrong, argument="latents")
+
+
+@pytest.mark.parametrize("wrong", [None, 1.5, torch.nan])
+def test_a_class_is_no_fraction_and_not_nothing(wrong):
+    with pytest.raises(ValueError, match=f"`target` must be a class: a, b, c, .* Got {wrong}"):
+        by_hand().class_index(wrong)
+
+
+@pytest.mark.parametrize("one", [1, np.int64(1), torch.tensor(1)])
+def test_indices_of_numpy_and_torch_are_taken(one):
+    evidence = by_hand()
+    evidence.check_example(one)
+    evidence.check_latents(one)
+    assert evidence.class_index(one) == 1
 
 
 def test_what_a_consensus_has_said_of_latents_is_read_from_the_settings():

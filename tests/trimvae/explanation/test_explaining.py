@@ -1,5 +1,6 @@
 """explain(): predictors as users have them, and what an explanation says of itself."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,6 +9,7 @@ from attributions import Contrast
 from tests.cases import FunctionModule, HuggingFaceStyle, convolutional_predictor
 from tests.trimvae.explanation.made import Identity, linear
 from trimvae import VAE, explain
+from trimvae.explanation.explanation import Explanation
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +153,60 @@ def test_labels_are_kept_and_change_nothing_else(vae, predictor, inputs):
     assert with_labels.metrics == without.metrics
 
 
+def test_a_sigmoid_that_decides_is_explained_by_its_logit(vae, inputs):
+    linear = nn.Linear(6, 1)
+    with pytest.warns(UserWarning, match="ends in a sigmoid") as said:
+        found = explain(vae, nn.Sequential(linear, nn.Sigmoid()), inputs, task="classification")
+    assert said[0].filename == __file__
+    plain = explain(vae, linear, inputs, task="classification")
+    assert torch.equal(found.predicted, (linear(inputs) > 0)[:, 0].long())
+    torch.testing.assert_close(found.attributions, plain.attributions, atol=1e-3, rtol=1e-3)
+
+
+def test_a_code_that_draws_its_latents_is_refused_and_the_callers_randomness_stays(inputs):
+    code, linear = Identity(), nn.Linear(6, 3)
+    code.encode = lambda points: torch.distributions.Normal(points, 0.3).rsample()
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match="`code.encode` must not change from call to call"):
+        explain(code, linear, inputs)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_code_that_centres_its_batch_is_refused(inputs):
+    code = Identity()
+    code.encode = lambda points: points - points.mean(dim=0)
+    with pytest.raises(ValueError, match="`code.encode` must answer for each example alone"):
+        explain(code, nn.Linear(6, 3), inputs)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated")
+@pytest.mark.parametrize(
+    "made", [torch.jit.script, lambda module: torch.compile(module, backend="eager")]
+)
+def test_scripted_and_compiled_predictors_are_explained_as_they_are(vae, predictor, inputs, made):
+    found = explain(vae, made(predictor), inputs)
+    plain = explain(vae, predictor, inputs)
+    torch.testing.assert_close(found.attributions, plain.attributions)
+
+
 def test_what_is_no_method_is_refused(vae, predictor, inputs):
     with pytest.raises(TypeError, match="`method` must be"):
         explain(vae, predictor, inputs, method="integrated_gradients")
+
+
+def test_whole_numbers_of_numpy_are_taken_and_saved(vae, tmp_path):
+    predictor, inputs = nn.Linear(6, 4), torch.randn(4, 6)
+    plain = explain(vae, predictor, inputs, explained=Contrast(0, 1), max_points=8, seed=3)
+    zero, eight, three = map(np.int64, (0, 8, 3))
+    found = explain(
+        vae, predictor, inputs, explained=Contrast(zero, 1), max_points=eight, seed=three
+    )
+    assert torch.equal(found.attributions, plain.attributions)
+    found.save(tmp_path / "saved.safetensors")
+    assert Explanation.load(tmp_path / "saved.safetensors").explained == Contrast(0, 1)
+
+
+@pytest.mark.parametrize("seed", [None, 1.5])
+def test_a_seed_that_is_no_whole_number_is_refused(vae, seed):
+    with pytest.raises(TypeError, match="`seed` must be a whole number"):
+        explain(vae, nn.Linear(6, 4), torch.randn(4, 6), seed=seed)

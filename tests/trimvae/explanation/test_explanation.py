@@ -73,6 +73,25 @@ def test_a_loaded_explanation_asks_what_was_explained(tmp_path, ready):
     torch.testing.assert_close(loaded.traverse(1, 0).outputs, explanation.traverse(1, 0).outputs)
 
 
+def test_another_code_or_predictor_is_refused_where_it_is_given(tmp_path, table):
+    table.save(tmp_path / "saved")
+    size, (latents, classes) = table.inputs.shape[1:], table.attributions.shape[:0:-1]
+    own, _ = table.trim.predictor.original
+    others = {
+        "code": [VAE.dense(size, latents), VAE.dense(size, latents + 1), VAE.dense((5,), latents)],
+        "predictor": [nn.Linear(*size, classes), nn.Linear(*size, 5), nn.Linear(5, classes)],
+    }
+    for argument, wrong in others.items():
+        for other in wrong:
+            given = {"code": table.code, "predictor": own, argument: other}
+            with pytest.raises(ValueError, match=f"`{argument}` must be the one that the expl"):
+                Explanation.load(tmp_path / "saved", **given)
+    with pytest.raises(ValueError, match="`predictor` must be.* other numbers.*`preprocess`"):
+        Explanation.load(
+            tmp_path / "saved", code=table.code, predictor=own, preprocess=torch.zeros_like
+        )
+
+
 def test_bad_files_are_refused(tmp_path, table):
     path = tmp_path / "explanation.safetensors"
     with pytest.raises(FileNotFoundError, match="does not exist"):
@@ -112,6 +131,9 @@ def test_names_can_be_given_later(table):
     assert renamed.class_names == table.class_names
     assert renamed.rename(classes=list("wxyz")).class_names == ("w", "x", "y", "z")
     assert renamed.can_be_asked
+    assert renamed.rename(classes=[1, 2, 3, 4]).class_names == ("1", "2", "3", "4")
+    with pytest.raises(ValueError, match="`latents` must tell all 3 apart. Got 'a' more than once"):
+        table.rename(latents=["a", "b", "a"])
     with pytest.raises(ValueError, match="`classes` must have 4 entries"):
         table.rename(classes=["a"])
     with pytest.raises(ValueError, match="`latents` must have 3 entries"):

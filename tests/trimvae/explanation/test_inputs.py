@@ -93,3 +93,15 @@ def test_what_cannot_be_asked_is_refused():
         pytest.raises(RuntimeError, match="outside torch.inference_mode"),
     ):
         explain_latent(code, torch.ones(2, 3), 0)
+
+
+@pytest.mark.parametrize("wrong", ["a", 1.5, True, None])
+def test_what_is_no_index_of_a_latent_is_refused(wrong):
+    for asked in (explain_latent, most_of):
+        with pytest.raises(TypeError, match=f"`latent` must be a whole number. Got {wrong!r}"):
+            asked(OfColumns(), torch.ones(2, 3), wrong)
+
+
+def test_a_start_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="`baselines` must be finite. Got NaN or infinity"):
+        explain_latent(OfColumns(), torch.ones(2, 3), 0, baselines=torch.full((1, 3), torch.nan))

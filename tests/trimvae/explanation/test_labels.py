@@ -131,3 +131,8 @@ def test_what_does_not_fit_the_labels_is_refused(vae, network, inputs):
         explain_labels(vae, network, inputs[:5])["cat"]
     with pytest.raises(ValueError, match="must not be a Contrast of labels"):
         fit(vae, network, inputs, task="multilabel", explained=Contrast(0, 1), max_epochs=1)
+
+
+def test_labels_of_one_name_are_refused(vae, network, inputs):
+    with pytest.raises(ValueError, match="`label_names` must tell all 3 apart. Got 'a' more than"):
+        explain_labels(vae, network, inputs[:4], label_names=["a", "a", "b"])

@@ -107,7 +107,10 @@ def test_maps_over_the_columns_add_up_to_each_attribution(residual):
         )
     one = explanation.pixels(5, [2])
     torch.testing.assert_close(one[0], maps[2])
-    with pytest.raises(ValueError, match="`chosen` must be latents from 0 to 2"):
+    for wrong in ("a", 1.5, True, None):
+        with pytest.raises(TypeError, match=f"`latents` must be a whole number. Got {wrong!r}"):
+            explanation.pixels(0, [wrong])
+    with pytest.raises(ValueError, match="`latents` must be from 0 to 2. Got "):
         explanation.pixels(0, [3])
     with pytest.raises(ValueError, match="`example` must be from 0 to 5"):
         explanation.pixels(6)
@@ -162,6 +165,13 @@ def test_a_regression_has_no_decision_to_flip_and_a_contrast_no_attributes(table
     with pytest.raises(ValueError, match="Got a regression or a contrast"):
         contrast.attributes(0)
     assert contrast.counterfactuals([0]).latents.shape == (1, 3)
+
+
+def test_the_class_of_a_counterfactual_is_named_or_numbered(rule):
+    named, numbered = (rule.counterfactuals([0, 1], target=t) for t in (rule.class_names[2], 2))
+    assert torch.equal(named.latents, numbered.latents)
+    with pytest.raises(ValueError, match="`target` must be a class: .* Got 'nobody'"):
+        rule.counterfactuals([0], target="nobody")
 
 
 def test_counterfactuals_of_examples_that_are_not_there_are_refused(rule):

@@ -13,10 +13,11 @@ from trimvae.explanation.redrawn import (
     LEAST_DRAWN_VARIANCE,
     LEAST_REREAD,
     LEAST_STRENGTH,
+    LEAST_WEAKEST_STRENGTH,
     of_redrawn,
 )
 
-NAMES = ["drawn_variance", "strength_correlation", "direction", "reread"]
+NAMES = ["drawn_variance", "strength_correlation", "weakest_strength", "direction", "reread"]
 INPUTS = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
 
 
@@ -48,7 +49,7 @@ def test_a_code_that_loses_nothing_has_full_marks():
     explanation = said_of(Identity())
     assert list(explanation.redrawn) == NAMES
     assert all(figure.value == pytest.approx(1) for figure in explanation.redrawn.values())
-    assert [explanation.metrics[name] for name in NAMES] == pytest.approx([1] * 4)
+    assert [explanation.metrics[name] for name in NAMES] == pytest.approx([1] * 5)
     assert explanation.warnings == ()
 
 
@@ -78,7 +79,43 @@ def test_means_of_classes_draw_little_and_keep_no_strength():
     assert abs(explanation.metrics["strength_correlation"]) < 0.4
     found = " ".join(explanation.warnings)
     assert "of what differs between inputs" in found
-    assert "how strong its evidence is does not" in found
+    assert "How strong the evidence is does not" in found
+
+
+def test_one_class_that_is_always_drawn_alike_is_seen_among_others():
+    def quarters(inputs):
+        x, y = inputs[:, 0], inputs[:, 1]
+        return torch.stack([x + y, x - y, y - x, -x - y], dim=1)
+
+    def read(inputs):
+        one = (inputs[:, :2] > 0).all(dim=1, keepdim=True)
+        return torch.where(one, torch.tensor([0.9, 0.9, 0.0, 0.0]), inputs)
+
+    explanation = said_of(Code(read, lambda latents: latents), quarters)
+    figures = explanation.metrics
+    assert (figures["agreement"], figures["weakest_strength"]) == (1, 0)
+    assert figures["strength_correlation"] > LEAST_STRENGTH
+    assert any("Of one class, how strong the" in text for text in explanation.warnings)
+    whole = said_of(Identity(), quarters)
+    assert whole.metrics["weakest_strength"] == pytest.approx(1)
+    assert not any("Of one class" in text for text in whole.warnings)
+
+
+def test_strength_that_is_lost_is_told_of_once_and_of_decisions_that_do_not_survive_too():
+    below = Estimate(0.1, Interval(0.0, 0.2))
+    (told,) = of_redrawn({"strength_correlation": below, "weakest_strength": below})
+    assert "does not survive re-encoding (correlation 0.10)" in told
+    assert "class survives" not in told
+
+
+def test_inputs_that_are_all_the_same_have_no_strength_to_keep():
+    torch.manual_seed(0)
+    for count in (60, 64):
+        network = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+        code = Code(nn.Linear(6, 3).requires_grad_(False), nn.Linear(3, 6).requires_grad_(False))
+        same = torch.randn(1, 6).repeat(count, 1)
+        found = explain(code, network, same, n_steps=2).redrawn
+        assert not found.keys() & {"strength_correlation", "weakest_strength"}
 
 
 def test_an_exclusive_or_is_named_an_interaction():
@@ -96,6 +133,7 @@ def test_warnings_begin_where_the_whole_interval_is_below_the_bound():
         "reread": LEAST_REREAD,
         "drawn_variance": LEAST_DRAWN_VARIANCE,
         "strength_correlation": LEAST_STRENGTH,
+        "weakest_strength": LEAST_WEAKEST_STRENGTH,
         "direction": LEAST_DIRECTION,
     }
     for name, bound in bounds.items():
@@ -120,7 +158,7 @@ def test_few_examples_a_search_and_silent_evidence_are_left_out():
     assert table_explanation(check_parts=False, batch=30).redrawn == {}
     searching = Identity()
     searching.inversion_steps = 10
-    assert list(said_of(searching).redrawn) == NAMES[:3]
+    assert list(said_of(searching).redrawn) == NAMES[:4]
     silent = said_of(Identity(), lambda inputs: inputs[:, :2] * 0 + torch.tensor([2.0, 0.0]))
     assert list(silent.redrawn) == NAMES[:1]
 

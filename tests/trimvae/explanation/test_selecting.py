@@ -22,9 +22,7 @@ def test_a_common_baseline_stays_with_the_chosen():
     assert chosen.baselines.shape == chosen.baseline_outputs.shape == (1, 3)
 
 
-@pytest.mark.parametrize(
-    "examples", [[4], [-5], [], torch.zeros(4, dtype=torch.bool), torch.ones(3, dtype=torch.bool)]
-)
+@pytest.mark.parametrize("examples", [[4], [-5], [], torch.zeros(4, dtype=torch.bool)])
 def test_choosing_nobody_or_nobody_that_is_there_is_refused(examples):
     with pytest.raises(ValueError, match="`examples` must leave at least one of the 4 examples"):
         by_hand().select(examples)
@@ -54,3 +52,14 @@ def test_what_cannot_be_chosen_is_named():
 def test_numbers_and_slices_are_no_choice_of_examples(examples):
     with pytest.raises(TypeError, match="`examples` must be a mask or a sequence of indices"):
         by_hand().select(examples)
+
+
+@pytest.mark.parametrize("examples", [[1.5], torch.tensor([0.0, 1.0]), [[0, 1]]])
+def test_numbers_that_are_not_whole_are_not_cut(examples):
+    with pytest.raises(TypeError, match="`examples` must be whole numbers in one row"):
+        by_hand().select(examples)
+
+
+def test_a_mask_of_another_length_is_refused():
+    with pytest.raises(ValueError, match=r"must be a mask of shape \(4,\) where it is one"):
+        by_hand().select([True, False, True])

@@ -100,7 +100,9 @@ def test_a_memory_map_is_read_a_shard_at_a_time(asked, tmp_path, monkeypatch):
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     lengths = []
     copied = np.array
-    monkeypatch.setattr(np, "array", lambda rows: lengths.append(len(rows)) or copied(rows))
+    monkeypatch.setattr(
+        np, "array", lambda rows, **kind: lengths.append(len(rows)) or copied(rows, **kind)
+    )
     explain_into(tmp_path / "out", vae, predictor, mapped, shard_size=8)
     assert max(lengths) == 8
 
@@ -259,6 +261,20 @@ def test_other_weights_data_and_lengths_are_refused(asked, tmp_path):
     ):
         with pytest.raises(ValueError, match=rf"{named}.*choose another folder"):
             explain_into(tmp_path, *arguments, shard_size=8)
+
+
+def test_a_truncated_shard_is_refused_and_made_again_once_it_is_removed(asked, tmp_path):
+    folder, again = tmp_path / "out", {"shard_size": 8, "n_steps": 4}
+    explain_into(folder, *asked, **again)
+    before, broken = content(folder), shard_path(folder, 1)
+    whole = broken.read_bytes()
+    broken.unlink()  # tensors that were read still lie in it
+    broken.write_bytes(whole[:500])
+    with pytest.raises(ValueError, match=r"shard-000001.* truncated.*Remove it, and explain again"):
+        explain_into(folder, *asked, **again)
+    broken.unlink()
+    explain_into(folder, *asked, **again)
+    assert are_equal(before, content(folder))
 
 
 def test_a_stream_that_ends_elsewhere_is_refused(asked, tmp_path):
@@ -455,3 +471,16 @@ def test_an_interrupted_run_leaves_other_threads_their_turn(asked, tmp_path):
     done.start()
     done.join(timeout=30)
     assert not done.is_alive()
+
+
+def test_whole_numbers_of_numpy_are_taken_and_the_run_goes_on_as_the_same(asked, tmp_path):
+    size, seed = np.int64(10), np.int64(3)
+    for options in ({"shard_size": size, "seed": seed}, {"shard_size": 10, "seed": 3}):
+        shards = explain_into(tmp_path, *asked, **options)
+        assert shards.counts == (10, 10, 10)
+
+
+def test_labels_are_refused_beside_a_loader_that_shuffles(asked, tmp_path):
+    shuffled = DataLoader(TensorDataset(asked[2]), 8, shuffle=True)
+    with pytest.raises(ValueError, match="`data` must come in the order of `labels`"):
+        explain_into(tmp_path, *asked[:2], shuffled, labels=torch.zeros(EXAMPLES).long())

@@ -64,6 +64,17 @@ def test_selected_examples_are_those_of_one_explanation_in_the_order_asked_for(s
     assert found.settings["bundles"] == shards[0].settings["bundles"]
 
 
+def test_a_mask_chooses_the_examples_it_marks(shards):
+    mask = torch.zeros(EXAMPLES, dtype=torch.bool)
+    mask[[5, 13]] = True
+    for marked in (mask, mask.numpy(), mask.tolist()):
+        assert torch.equal(shards.select(marked).inputs, shards.select([5, 13]).inputs)
+    with pytest.raises(ValueError, match=r"must be a mask of shape \(50,\)"):
+        shards.select(mask[:12])
+    with pytest.raises(TypeError, match="`examples` must be whole numbers"):
+        shards.select([1.5])
+
+
 def test_a_sample_is_drawn_without_repetition_and_by_its_seed(shards):
     one, again, other = (shards.sample(20, seed) for seed in (0, 0, 1))
     assert torch.equal(one.inputs, again.inputs)

@@ -126,6 +126,8 @@ def test_incomplete_attributions_are_said_with_the_remedy_of_their_method():
     assert said == "Attributions miss the change of output by 9.1%: raise n_steps."
     (said,) = faithful(explained_at=end, settings={"method": "Saliency"}).warnings
     assert said.endswith("Saliency ranks latents here, its sizes are no shares.")
+    (said,) = faithful(explained_at=by_hand().explained_at_baseline).warnings
+    assert said.startswith("Something is attributed where the output does not change: raise n_st")
     slightly = by_hand().explained_at_baseline + 1.005 * by_hand().attributions.sum(dim=2)
     assert faithful(explained_at=slightly).warnings == ()
 
@@ -254,3 +256,19 @@ def test_a_small_part_that_is_used_is_said_by_the_latents_own_name():
     assert said.startswith("z draws coarse shape (96%) and fine texture (4%); the predictor")
     assert "responds to its fine texture (98%), which is 4% of what it draws." in said
     assert faithful(settings={"bundles": [large]}).warnings == ()
+
+
+@pytest.mark.parametrize("sign", [-1e-3, -2.0])
+def test_a_variance_that_does_not_survive_is_no_negative_share(sign):
+    outputs = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
+    lost = outputs.mean() + sign * (outputs - outputs.mean())
+    regression = by_hand(
+        {"task": "regression"},
+        outputs=outputs,
+        reencoded_outputs=lost,
+        attributions=torch.ones(4, 1, 3),
+        class_names=("price",),
+    )
+    assert regression.metrics["agreement"] < 0
+    assert any(text.startswith("Only 0% of the variance") for text in regression.warnings)
+    assert regression.doubt == "0% of the output's variance survive re-encoding"

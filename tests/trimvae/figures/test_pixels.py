@@ -67,7 +67,7 @@ def test_it_is_drawn_where_the_caller_says_and_refuses_what_is_not_there(table):
     assert plot_pixels(table, fig=figure) is figure
     with pytest.raises(ValueError, match="`example` must be from 0 to 11. Got 12"):
         plot_pixels(table, 12)
-    with pytest.raises(ValueError, match="`chosen` must be latents from 0 to 2"):
+    with pytest.raises(ValueError, match="`latents` must be from 0 to 2. Got "):
         plot_pixels(table, latents=[3])
     with pytest.raises(ValueError, match="`n_latents` must be at least 1. Got 0"):
         plot_pixels(table, n_latents=0)

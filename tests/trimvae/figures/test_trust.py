@@ -113,7 +113,7 @@ def test_what_is_left_of_redrawn_inputs_is_checked_beside_its_bounds():
     assert found["drawn"].value == 0
     assert [check.passed for check in found.values()][-4:] == [False, False, False, True]
     # A warning needs more: the whole interval below the bound.
-    texts = ("of what differs", "does not read what the decoder", "how strong its evidence")
+    texts = ("of what differs", "does not read what the decoder", "How strong the evidence")
     told = [any(text in warning for warning in explanation.warnings) for text in texts]
     assert told == [True, False, True]
     assert len(plot_trust(explanation).axes[0].patches) == 8

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -40,3 +41,18 @@ def test_no_latents_are_refused_before_a_network_is_made(kind):
 def test_burgess_network_takes_28_to_128_pixels():
     with pytest.raises(ValueError, match="`image_shape` must be .* with sizes from 28 to 128"):
         VAE.convolutional((1, 27, 28), 2)
+
+
+@pytest.mark.parametrize("shape", [6, ("a",), (1.5,), None])
+def test_a_shape_that_is_none_is_refused(shape):
+    with pytest.raises(TypeError, match="`event_shape` must be a shape without the batch. Got"):
+        VAE.dense(shape, 2)
+    with pytest.raises(TypeError, match="`image_shape` must be a shape without the batch. Got"):
+        VAE.convolutional(shape, 2)
+
+
+@pytest.mark.parametrize("shape", [[6], torch.Size([6]), np.array([6])])
+def test_a_shape_of_any_kind_is_described_in_plain_numbers(shape):
+    described = VAE.dense(shape, 2).description["event_shape"]
+    assert described == [6]
+    assert type(described[0]) is int

@@ -76,3 +76,11 @@ def test_bad_arguments_are_refused():
         BetaVAE(-1)
     with pytest.raises(ValueError, match="`encoder` must return a Normal"):
         VAE(nn.Linear(6, 3), nn.Linear(2, 6), 2).encode(torch.randn(3, 6))
+
+
+def test_what_is_no_network_is_refused():
+    network = nn.Linear(6, 4)
+    with pytest.raises(TypeError, match="`encoder` must be a module. Got 3. Pass a network"):
+        VAE(3, network)
+    with pytest.raises(TypeError, match="`decoder` must be a module. Got None. Pass a network"):
+        VAE(network, None)

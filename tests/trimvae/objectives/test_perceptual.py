@@ -58,6 +58,11 @@ def test_networks_and_preprocesses_that_work_in_place_reach_nobodys_tensors():
     assert torch.equal(one.observation.mean, means)
 
 
+def test_a_network_without_submodules_is_told_so():
+    with pytest.raises(ValueError, match="Got '0'. This one has none: pass a whole network"):
+        features(nn.Linear(4, 3), ["0"], torch.randn(2, 4))
+
+
 def test_layers_that_do_not_exist_are_named():
     with pytest.raises(ValueError, match="`layers` must name a submodule"):
         Perceptual(nn.Linear(5, 2), [])

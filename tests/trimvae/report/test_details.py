@@ -87,3 +87,8 @@ def test_what_latents_draw_and_what_of_it_is_used_is_told_in_bands_and_where_it_
     assert "responds to its coarse shape (80%) and fine texture (20%)." in parts[0]
     assert parts[2].endswith("responds to its blue (100%), which is 5% of what it draws.")
     assert not any(" draws " in text for text in findings(by_hand()))
+
+
+def test_one_decision_is_counted_as_one():
+    said = findings(by_hand().select([0]))
+    assert said[0] == "1 decision was explained through 3 latents."

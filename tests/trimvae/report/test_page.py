@@ -274,3 +274,19 @@ def test_a_page_decodes_what_it_shows_once(tmp_path, monkeypatch):
     sliders, strips, effects = 12 * 3 * 11, 3 * 25, 12 * (2 * 3 + 1)
     assert sum(rows) <= sliders + strips + effects + attributes * (12 + 3)
     assert len(rows) <= 2 + 1 + 7 + 2 * attributes
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"title": None}, "`title` must be text. Got None"),
+        ({"evaluation": 3}, "`evaluation` must be what evaluate returns. Got int"),
+        ({"against": 3}, "`against` must be an explanation. Got int"),
+        ({"judges": torch.nn.Linear(6, 4)}, "`judges` must be a list of classifiers. Got Linear"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_of_another_kind_is_refused_and_nothing_written(table, tmp_path, given, told):
+    with pytest.raises(TypeError, match=told):
+        table.to_html(tmp_path / "report.html", max_examples=1, **given)
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attributions import Sparsity
+from attributions import Predictor, Sparsity
 from attributions.methods import exact_shapley
 from tests.trimvae.tables.mixed import labels_of, mixed_frame, pipeline
 from trimvae import VAE, Explanation, evaluate, explain, fit
@@ -34,6 +34,14 @@ def test_an_estimator_of_a_dataframe_is_asked_about_rows(frame, model, vae):
     asked = for_rows(vae, model)
     expected = torch.from_numpy(model.predict_proba(frame)).float()
     torch.testing.assert_close(asked(vae.schema.encode(frame)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_logarithms_of_an_estimator_of_a_dataframe_come_from_its_scores(frame, model, vae):
+    asked = Predictor(for_rows(vae, model), probabilities=True)
+    logits = asked(vae.schema.encode(frame))
+    assert asked.least_probability == 0
+    expected = torch.from_numpy(model.decision_function(frame)).float()
+    torch.testing.assert_close(logits[:, 1] - logits[:, 0], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_columns_may_stand_in_another_order_for_the_estimator(frame, vae):
@@ -145,3 +153,49 @@ def test_boosted_trees_are_asked_with_categories_of_pandas():
     expected = torch.from_numpy(trees.predict_proba(frame)).float()
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     assert explain(vae, trees, frame[:3], method=exact_shapley).attributions.shape == (3, 2, 2)
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    return pd.DataFrame(rows, columns=["age", "sex", "income"])
+
+
+@pytest.fixture(scope="module")
+def of_numbers(numbers):
+    made = VAE.dense((3,), latent_size=2, hidden=(4,))
+    fit(made, None, numbers, validation=numbers, max_epochs=1, progress=False)
+    return made
+
+
+def test_a_code_of_tensors_refuses_the_columns_of_training_in_another_order(
+    numbers, of_numbers, tmp_path
+):
+    turned, network = numbers[["sex", "age", "income"]], nn.Linear(3, 2)
+    told = "`frame` must have its columns in the order of training. Got 'sex' in the place of 'age'"
+    for asked in (explain, evaluate):
+        with pytest.raises(ValueError, match=told):
+            asked(of_numbers, network, turned)
+    with pytest.raises(ValueError, match=told):
+        explain(of_numbers, network, numbers, background=turned, baselines="dataset_mean")
+    of_numbers.save(tmp_path / "code.safetensors")
+    with pytest.raises(ValueError, match=told):
+        explain(VAE.load(tmp_path / "code.safetensors"), network, turned)
+    restored = turned[of_numbers.trained_with["columns"]]
+    explanation = explain(of_numbers, network, restored)
+    assert explanation.settings["feature_names"] == ["age", "sex", "income"]
+
+
+def test_validation_has_the_order_of_the_data_and_another_training_an_order_of_its_own(numbers):
+    made, turned = VAE.dense((3,), latent_size=2, hidden=(4,)), numbers[["sex", "age", "income"]]
+    with pytest.raises(ValueError, match="Got 'sex' in the place of 'age'"):
+        fit(made, None, numbers, validation=turned, max_epochs=1, progress=False)
+    for frame in (numbers, turned):
+        fit(made, None, frame, max_epochs=1, progress=False)
+        assert made.trained_with["columns"] == list(frame.columns)
+
+
+def test_other_names_say_nothing_of_the_order(numbers, of_numbers):
+    renamed = numbers.set_axis(["a", "b", "c"], axis=1)
+    for rows in (renamed, numbers.to_numpy(), torch.randn(4, 3)):
+        assert encoded_by(of_numbers, rows) is rows

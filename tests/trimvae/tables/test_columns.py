@@ -108,3 +108,10 @@ def test_what_a_file_says_of_a_column_is_checked():
         assert not is_column({**good, name: wrong}), name
     assert not is_column({"name": "it"})
     assert not is_column("it")
+
+
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, {1}])
+def test_cells_that_hold_several_things_are_refused(cell):
+    values = pd.Series([cell, cell])
+    with pytest.raises(TypeError, match="`frame` must hold numbers, .* Got others in 'tags'"):
+        column_of("tags", values, as_category=False)

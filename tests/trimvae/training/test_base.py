@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from attributions import Sparsity
-from tests.trimvae.training.cases import small_vae
-from trimvae import BetaVAE, VAETraining
+from tests.trimvae.training.cases import QUIET, small_vae
+from trimvae import BetaVAE, VAETraining, fit
 from trimvae.training.base import Training, described
 
 
@@ -49,3 +49,9 @@ def test_penalties_without_a_prediction_loss_leave_a_loophole(predictor):
 def test_what_a_step_is_must_be_said_by_a_subclass():
     with pytest.raises(NotImplementedError):
         Training(small_vae())
+
+
+def test_a_code_that_is_all_frozen_has_nothing_to_train(table):
+    frozen = small_vae().requires_grad_(False)
+    with pytest.raises(ValueError, match="`code` must have parameters to train. Got none that req"):
+        fit(frozen, None, table, max_epochs=1, **QUIET)

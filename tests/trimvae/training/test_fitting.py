@@ -448,3 +448,17 @@ def test_a_loader_of_a_stream_without_length_trains_as_its_batches_do():
     assert streamed == listed
     with pytest.raises(ValueError, match="`schedule` must be 'constant' for data of unknown"):
         fit(vae, predictor, loader, max_epochs=1, **QUIET)
+
+
+def test_whole_numbers_of_numpy_are_taken_and_the_code_is_saved(table, tmp_path):
+    code = VAE.dense((6,), latent_size=np.int64(3), hidden=(8,))
+    one, eight, three = map(np.int64, (1, 8, 3))
+    fit(code, None, table[:32], max_epochs=one, batch_size=eight, seed=three, **QUIET)
+    code.save(tmp_path / "code.safetensors")
+    assert VAE.load(tmp_path / "code.safetensors").latent_size == 3
+    assert code.trained_with["epochs"] == 1
+
+
+def test_a_seed_that_is_no_whole_number_is_refused(table):
+    with pytest.raises(TypeError, match="`seed` must be a whole number. Got None"):
+        fit(small_vae(), None, table, seed=None, **QUIET)

@@ -101,3 +101,9 @@ def test_what_a_predictor_says_of_itself_is_kept():
 def test_too_few_inputs_are_refused():
     with pytest.raises(ValueError, match="`data` must hold at least 10 inputs to imitate"):
         imitation(black_box(lambda rows: rows), INPUTS[:5])
+
+
+def test_whole_numbers_of_numpy_are_taken(forest):
+    one, many, three = map(np.int64, (1, 256, 3))
+    with pytest.warns(UserWarning, match="imitation"):
+        imitation(forest, INPUTS, max_epochs=one, batch_size=many, seed=three)

@@ -235,3 +235,8 @@ def test_where_looking_waits_for_a_gpu_it_is_rare(predictor, monkeypatch):
     assert all(module.looks(index) for index in range(100))
     monkeypatch.setattr(VAETraining, "device", torch.device("cuda"))
     assert [index for index in range(120) if module.looks(index)] == [0, 50, 100]
+
+
+def test_a_loss_of_torch_is_no_objective(table):
+    with pytest.raises(TypeError, match="`objective` must be an objective such as .* Got MSELoss"):
+        fit(small_vae(), None, table, objective=nn.MSELoss(), max_epochs=1, **QUIET)
