@@ -4,7 +4,8 @@ Burgess' network on 64x64 images, batch 64, against two bare loops of the same m
 same run: the usual one, and the fastest that we know (channels-last, fused Adam, nothing logged).
 Then every lever on its own. Every variant runs in a process of its own, in turns, on one thread
 whose CPU time counts, so that a busy neighbour matters little; ratios are those of medians over
-rounds. What a lever does to what is learned: `benchmarks.penalty_levers`.
+rounds. What a lever does to what is learned takes hours: `benchmarks.penalty_levers`, whose tables
+are printed beside this one.
 
     python -m benchmarks.training_step
 """
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -178,6 +180,8 @@ def main() -> None:
         "read the ratios and their spread."
     )
     write("training_step", note, rows, "Burgess 64x64, batch 64")
+    for learned in sorted(Path("docs/tables").glob("penalty_levers_*.md")):
+        print(learned.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
