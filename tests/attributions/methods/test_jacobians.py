@@ -165,6 +165,7 @@ def test_recurrent_predictors_have_derivatives_in_one_way_or_another(kind):
     )
 
 
+@pytest.mark.slow
 def test_forward_mode_warns_of_nothing_when_a_process_first_asks_for_it():
     script = (
         "import torch; from attributions.methods.jacobians import jacobian;"

@@ -122,6 +122,7 @@ def test_real_inputs_are_asked_about_the_first_shard_alone(asked, tmp_path):
     assert shards[0].settings["bundles"] is None
 
 
+@pytest.mark.slow
 def test_no_shard_is_kept_while_the_next_one_is_made(asked, tmp_path, monkeypatch):
     vae, predictor, inputs = asked
     made = []

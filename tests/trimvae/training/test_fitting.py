@@ -403,6 +403,7 @@ def test_two_processes_train_as_one_on_the_same_global_batch(tmp_path):
         torch.testing.assert_close(value, two[name], atol=2e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_script_of_three_lines_trains(tmp_path):
     code = """
         import torch
