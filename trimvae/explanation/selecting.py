@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,12 +101,13 @@ def indices_of(examples: Tensor | Sequence[int], count: int) -> Tensor:
         >>> indices_of([False, True, True], 3).tolist() == indices_of(range(1, 3), 3).tolist()
         True
     """
-    if isinstance(examples, slice) or not torch.as_tensor(examples, device="cpu").ndim:
+    given = examples if isinstance(examples, Tensor) else np.array(examples)
+    if not given.ndim or (isinstance(given, np.ndarray) and given.dtype.kind not in "biufc"):
         raise TypeError(
             f"`examples` must be a mask or a sequence of indices. Got {examples}. "
             "Pass a list, e.g. [0] or range(8)."
         )
-    chosen = torch.as_tensor(examples, device="cpu")
+    chosen = torch.as_tensor(given, device="cpu")
     if chosen.dtype == torch.bool:
         if chosen.shape != (count,):
             raise ValueError(

@@ -60,6 +60,12 @@ def test_numbers_that_are_not_whole_are_not_cut(examples):
         by_hand().select(examples)
 
 
+@pytest.mark.parametrize("examples", [["a"], [None], 3, slice(2), None])
+def test_what_names_no_examples_is_refused(examples):
+    with pytest.raises(TypeError, match="`examples` must be a mask or a sequence of indices. Got"):
+        by_hand().select(examples)
+
+
 def test_a_mask_of_another_length_is_refused():
     with pytest.raises(ValueError, match=r"must be a mask of shape \(4,\) where it is one"):
         by_hand().select([True, False, True])
