@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from tests.trimvae.cli.command_line import content
@@ -9,6 +10,7 @@ from trimvae.cli.starting import Start
 from trimvae.storage import write_tensors
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures_and_nothing_of_the_callers_changes(
     tmp_path, monkeypatch
 ):
