@@ -67,6 +67,22 @@ def outputs_at(code: FrozenCode, predictor: Predictor, latents: Tensor) -> Tenso
         return torch.cat([predictor(code.decode(rows)) for rows in latents.split(code.at_once)])
 
 
+def along_grid(latents: Tensor, chosen: Tensor, grid: Tensor) -> Tensor:
+    """Let one latent of each row take every value of its grid.
+
+    Args:
+        latents: `(rows, latents)`.
+        chosen: `(rows,)`, which latent moves.
+        grid: `(latents, n_steps)`.
+
+    Returns:
+        `(rows, n_steps, latents)`.
+    """
+    points = latents.unsqueeze(1).repeat(1, grid.shape[1], 1)
+    points[torch.arange(len(points), device=points.device), :, chosen] = grid[chosen]
+    return points
+
+
 def sparse_moves(
     margins: Reaching,
     latents: Tensor,
@@ -119,8 +135,7 @@ def _move_one(
     tried = free[examples].nonzero()
     for pairs in tried.split(max(1, _NUMBERS_AT_ONCE // (size * n_steps))):
         places, chosen = pairs.T
-        points = moved[examples[places]].unsqueeze(1).repeat(1, n_steps, 1)
-        points[torch.arange(len(pairs), device=grid.device), :, chosen] = grid[chosen]
+        points = along_grid(moved[examples[places]], chosen, grid)
         start = latents[examples[places]].unsqueeze(1)
         distance[places, chosen] = (points - start).norm(dim=2)
         if known is None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from attributions.codes import at_once
 from trimvae.explanation.counterfactuals import grid_between
 from trimvae.explanation.probing import Probing
+from trimvae.explanation.searching import along_grid
 from trimvae.figures.drawing import are_images, feature_names
 from trimvae.figures.rows import in_units
 from trimvae.figures.strips import moving_columns
@@ -93,8 +94,7 @@ def moves_of(
         some = list(examples[first : first + together])
         chosen = [explanation.strongest(example, latents) for example in some]
         moved = torch.tensor(chosen, device=grid.device).flatten()
-        points = explanation.latents[some].repeat_interleave(rows, dim=0).unflatten(0, (-1, frames))
-        points[torch.arange(len(moved), device=grid.device), :, moved] = grid[moved]
+        points = along_grid(explanation.latents[some].repeat_interleave(latents, 0), moved, grid)
         seen = seen_at(explanation, points.flatten(0, 1), max_pixels)
         for place, example in enumerate(some):
             along = seen.at(slice(place * rows, (place + 1) * rows))

@@ -11,6 +11,7 @@ from attributions.naming import isolated
 from trimvae.explanation.counterfactuals import grid_between
 from trimvae.explanation.pairs import AttributePairs
 from trimvae.explanation.probing import Probing
+from trimvae.explanation.searching import along_grid
 from trimvae.explanation.usage import LatentUse
 from trimvae.figures.drawing import are_images, feature_names
 from trimvae.figures.rows import amount, in_units
@@ -44,14 +45,13 @@ def latent_sections(
     if not explanation.can_be_asked:
         return [{"use": use, "frames": [], "flips": []} for use in uses]
     typical = typical_example(explanation)
-    chosen = [use.latent for use in uses]
-    grid = grid_between(*explanation.ranges, _STEPS)[chosen]
-    points = explanation.latents[typical].repeat(len(chosen), _STEPS, 1)
-    points[torch.arange(len(chosen), device=grid.device), :, chosen] = grid
+    grid = grid_between(*explanation.ranges, _STEPS)
+    chosen = torch.tensor([use.latent for use in uses], device=grid.device)
+    points = along_grid(explanation.latents[typical].expand(len(uses), -1), chosen, grid)
     seen = seen_at(explanation, points.flatten(0, 1), max_pixels)
     every = 4 if are_images(explanation) else 6  # columns of numbers take more room
     sections = []
-    for place, (use, values) in enumerate(zip(uses, grid.cpu(), strict=True)):
+    for place, (use, values) in enumerate(zip(uses, grid[chosen].cpu(), strict=True)):
         along = seen.at(slice(place * _STEPS, (place + 1) * _STEPS))
         flipped = []
         if explanation.task == "classification":
