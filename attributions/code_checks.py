@@ -35,9 +35,10 @@ def check_code(code: Code, inputs: Tensor) -> None:
     with undisturbed(0, inputs.device), torch.no_grad():
         latents = encode(code, few).latents
         check_latents(latents, few)
-        check_decoded(code.decode(latents.clone()), few)
-        _check_steady("encode", "latents", few, lambda rows: encode(code, rows).latents)
-        _check_steady("decode", "inputs", latents, lambda rows: code.decode(rows.clone()))
+        decoded = code.decode(latents.clone())
+        check_decoded(decoded, few)
+        _check_steady("encode", "latents", few, latents, lambda rows: encode(code, rows).latents)
+        _check_steady("decode", "inputs", latents, decoded, lambda rows: code.decode(rows.clone()))
 
 
 def check_latents(latents: Tensor, inputs: Tensor) -> None:
@@ -90,8 +91,10 @@ def _check_finite(verb: str, what: str, returned: Tensor) -> None:
         )
 
 
-def _check_steady(verb: str, what: str, asked: Tensor, ask: Callable[[Tensor], Tensor]) -> None:
-    if not repeats(ask(asked), ask(asked)):
+def _check_steady(
+    verb: str, what: str, asked: Tensor, answers: Tensor, ask: Callable[[Tensor], Tensor]
+) -> None:
+    if not repeats(answers, ask(asked)):
         raise ValueError(
             f"`code.{verb}` must not change from call to call. Got other {what} when it was asked "
             "the same twice. Return means (or a Normal), no draws, and use nn.Dropout as a module, "

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from attributions.checks import check_counts, check_mode, checked_predictor
+from attributions.code_checks import check_code
 from attributions.codes import Code
 from attributions.measures.judging import as_judges, listed
 from attributions.methods.captum import Method, needs_gradient
@@ -167,8 +168,7 @@ def evaluate(
     options |= {"seed": seed, "class_names": class_names, "latent_names": latent_names}
     totals, kept = Totals(seed), list[Explanation]()
     with undisturbed(seed, torch.device("cpu")):  # from which a DataLoader draws as well
-        first, batches = _opened(_batches(frozen_code, data, batch_size))
-        check_inputs(frozen_code.original, first)  # before the predictor is asked
+        first, batches = _opened(frozen_code, _batches(frozen_code, data, batch_size))
         frozen_predictor = checked_predictor(
             predictor,
             first[:8],
@@ -208,13 +208,15 @@ def evaluate(
     return once(whole) if divide else whole()
 
 
-def _opened(batches: Iterator[Tensor]) -> tuple[Tensor, Iterator[Tensor]]:
-    """The first batch, and all of them.
+def _opened(code: FrozenCode, batches: Iterator[Tensor]) -> tuple[Tensor, Iterator[Tensor]]:
+    """The first batch, once it is known to fit the code and the code to answer it, and all.
 
     Raises:
         ValueError: There is none.
     """
     for first in batches:
+        check_inputs(code.original, first)
+        check_code(code, first)
         return first, chain([first], batches)
     raise ValueError("`data` must hold at least one example. Got none. Pass more.")
 

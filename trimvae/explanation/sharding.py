@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attributions.checks import check_counts, check_mode, checked_predictor
+from attributions.code_checks import check_code
 from attributions.codes import Code
 from attributions.methods.captum import Method, name_of, needs_gradient, takes_distribution
 from attributions.methods.paths import integrated_gradients
@@ -136,7 +137,7 @@ def explain_into(
     options.setdefault("feature_names", feature_names_of(data, None, frozen_code.original))
     with undisturbed(seed, torch.device("cpu")):  # data sets may draw from its generator
         source = source_of(encoded_by(frozen_code.original, data), batched=batched)
-        first = _as_explained(frozen_code, source.first())
+        first = _as_explained(frozen_code, source.first(), known=False)
         frozen = checked_predictor(
             for_rows(frozen_code.original, predictor),
             first,
@@ -212,7 +213,7 @@ def _made(folder: str | Path) -> Path:
     return path
 
 
-def _as_explained(code: FrozenCode, rows: Any) -> Tensor:
+def _as_explained(code: FrozenCode, rows: Any, *, known: bool = True) -> Tensor:
     """Inputs where the code is; those of arrays in its precision."""
     own = code.original
     inputs = as_inputs(rows, own)
@@ -220,6 +221,8 @@ def _as_explained(code: FrozenCode, rows: Any) -> Tensor:
     if parameter is not None:
         inputs = inputs.to(parameter.device)
     check_inputs(own, inputs)
+    if not known:
+        check_code(code, inputs)
     return inputs
 
 

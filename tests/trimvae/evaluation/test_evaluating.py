@@ -15,6 +15,13 @@ from tests.trimvae.evaluation.rules import OPTIONS, Rule, Straight
 from trimvae import VAE, evaluate, explain
 
 
+def test_a_code_that_draws_is_refused_before_anything_is_explained():
+    code = Straight()
+    code.encode = lambda rows: rows + torch.randn_like(rows)
+    with pytest.raises(ValueError, match="`code.encode` must not change from call to call"):
+        evaluate(code, Rule(), torch.randn(30, 6), **OPTIONS)
+
+
 def test_figures_of_a_known_rule_are_the_known_ones():
     """Of those that are sampled, the worst of ten seeds: flips by random latents 0.35, information
     flow 0.616 instead of 0.693 and 0.033 instead of 0, agreement after replacing 0.6."""

@@ -264,6 +264,35 @@ def test_other_weights_data_and_lengths_are_refused(asked, tmp_path):
             explain_into(tmp_path, *arguments, shard_size=8)
 
 
+def test_a_code_is_asked_once_whether_it_answers_alike_and_not_for_every_shard(asked, tmp_path):
+    vae, predictor, inputs = asked
+
+    class Drawing(torch.nn.Module):
+        def encode(self, rows):
+            return vae.encode(rows).rsample()
+
+        def decode(self, latents):
+            return vae.decode(latents)
+
+    with pytest.raises(ValueError, match="`code.encode` must not change from call to call"):
+        explain_into(tmp_path / "drawing", Drawing(), predictor, inputs)
+    asked_for = []
+
+    class Counting(Drawing):
+        def encode(self, rows):
+            asked_for.append(len(rows))
+            return vae.encode(rows)
+
+    options, rows = {"n_steps": 4, "check_parts": False}, []
+    for size in (EXAMPLES, EXAMPLES // 2):
+        asked_for.clear()
+        explain_into(
+            tmp_path / str(size), Counting(), predictor, inputs, shard_size=size, **options
+        )
+        rows.append(sum(asked_for))
+    assert rows[0] == rows[1]
+
+
 def test_a_truncated_shard_is_refused_and_made_again_once_it_is_removed(asked, tmp_path):
     folder, again = tmp_path / "out", {"shard_size": 8, "n_steps": 4}
     explain_into(folder, *asked, **again)
