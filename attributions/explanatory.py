@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from attributions.axes import Axes, Linear, Rotation, groups_of
+from attributions.axes import Axes, Linear, Rotation, dead_latents, groups_of
 from attributions.checks import check_counts, check_mode, checked_predictor
 from attributions.code_checks import check_code
 from attributions.codes import Code, Decoder, Inputs, baseline_of, encode, inputs_for
@@ -25,11 +25,9 @@ from attributions.placement import made_on
 from attributions.predictors import Function, Predictor
 from attributions.replicas import frozen
 from attributions.trim import Trim
-from attributions.turned import AlongAxes
+from attributions.turned import AlongAxes, without_axes
 
 Layer = Literal["rotation", "linear"]
-
-LEAST_VARIANCE = 0.01  # of a posterior mean: below, a latent is dead (Burda et al. 2016)
 
 BATCH = 256
 
@@ -116,7 +114,7 @@ def explanatory_axes(
     inputs = inputs_for(code, inputs)
     _check(inputs, class_price, layer, held_out)
     check_counts(n_steps=n_steps)
-    code = _unturned(code)
+    code = without_axes(code)
     asked: Any = frozen(code)
     check_code(asked, inputs)
     predictor = checked_predictor(
@@ -124,7 +122,7 @@ def explanatory_axes(
     )
     seen = _seen(asked, predictor, inputs)
     fitted = len(inputs) - round(held_out * len(inputs))
-    groups = groups_of(asked, seen.latents.shape[1], _dead(seen))
+    groups = groups_of(asked, seen.latents.shape[1], dead_latents(seen.latents, seen.deviations))
     _warn_of_few(fitted, groups)
     known = seen.rows(slice(fitted))
     factors = _factors(known, predictor, class_price, generator)
@@ -138,13 +136,6 @@ def explanatory_axes(
     axes = axes.turned(order)
     axes.figures = _figures(contributions, seen.predicted, fitted)
     return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
-
-
-def _unturned(code: Any) -> Any:
-    """Return the code without axes that it is seen along already."""
-    if isinstance(code, AlongAxes):
-        return code.code
-    return code.with_axes(None) if getattr(code, "axes", None) is not None else code
 
 
 class _Seen(NamedTuple):
@@ -170,13 +161,6 @@ def _seen(code: Code, predictor: Predictor, inputs: Tensor) -> _Seen:
     predicted = decisions(logits) if classes else torch.zeros_like(logits[:, 0], dtype=torch.long)
     latents, deviations = (torch.cat(each) for each in zip(*parts, strict=True))
     return _Seen(latents, deviations, outputs, predicted)
-
-
-def _dead(seen: _Seen) -> tuple[int, ...]:
-    """Latents that do not vary: beside the prior's variance of 1, or beside the largest."""
-    variances = seen.latents.var(dim=0)
-    scale = 1.0 if bool(seen.deviations.any()) else float(variances.max())
-    return tuple((variances <= LEAST_VARIANCE * scale).nonzero()[:, 0].tolist())
 
 
 def _factors(

@@ -179,6 +179,21 @@ class AlongAxes(nn.Module):
         return getattr(self.code, "trained_with", None)
 
 
+def without_axes(code: Any) -> Any:
+    """Return a code without the axes that it is seen along.
+
+    Examples:
+        >>> from attributions.axes import Rotation
+        >>> from attributions.transforms import Identity
+        >>> code = Identity((2,))
+        >>> without_axes(AlongAxes(code, Rotation(2))) is code
+        True
+    """
+    if isinstance(code, AlongAxes):
+        return code.code
+    return code.with_axes(None) if getattr(code, "axes", None) is not None else code
+
+
 def along(posterior: Any, axes: Axes) -> Any:
     """Latents `(batch, latents)` or a `Normal` over them, seen along axes."""
     return TurnedNormal(posterior, axes) if isinstance(posterior, Normal) else axes(posterior)

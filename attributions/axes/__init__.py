@@ -8,7 +8,7 @@ package says it: an invertible map between latents and coordinates, whose way ba
 from attributions.axes.base import Axes
 from attributions.axes.chains import Chain, axes_of
 from attributions.axes.flow import Flow
-from attributions.axes.grouping import groups_of
+from attributions.axes.grouping import dead_latents, groups_of
 from attributions.axes.linear import Linear, Rotation
 
-__all__ = ["Axes", "Chain", "Flow", "Linear", "Rotation", "axes_of", "groups_of"]
+__all__ = ["Axes", "Chain", "Flow", "Linear", "Rotation", "axes_of", "dead_latents", "groups_of"]

@@ -2,9 +2,40 @@
 
 from collections.abc import Collection, Sequence
 
+from torch import Tensor
+
 from attributions.codes import Code, blocks_of
 
 Groups = tuple[tuple[int, ...], ...]
+
+LEAST_VARIANCE = 0.01
+
+
+def dead_latents(latents: Tensor, deviations: Tensor) -> tuple[int, ...]:
+    """Latents that do not vary: less than a hundredth of the prior's variance, which is 1.
+
+    Of a code without posteriors, of the largest variance.
+
+    References:
+        Burda, Grosse, Salakhutdinov: Importance Weighted Autoencoders, 2016,
+        https://arxiv.org/abs/1509.00519
+
+    Args:
+        latents: `(n, latents)`, means of posteriors.
+        deviations: `(n, latents)`, of the posteriors; 0 where there are none.
+
+    Returns:
+        Their indices.
+
+    Examples:
+        >>> import torch
+        >>> latents = torch.tensor([[0.0, 1.0], [0.1, -1.0]])
+        >>> dead_latents(latents, torch.ones(2, 2))
+        (0,)
+    """
+    variances = latents.var(dim=0)
+    scale = 1.0 if bool(deviations.any()) else float(variances.max())
+    return tuple((variances <= LEAST_VARIANCE * scale).nonzero()[:, 0].tolist())
 
 
 def groups_of(code: Code, size: int, dead: Collection[int] = ()) -> Groups:

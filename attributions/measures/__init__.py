@@ -25,6 +25,7 @@ from attributions.measures.counterfactuals import (
 from attributions.measures.dependence import (
     beyond_class,
     class_dependence,
+    class_told,
     classes_per_latent,
     normalised_mutual_information,
     within_class_share,
@@ -123,6 +124,7 @@ from attributions.measures.stability import (
     Stability,
     seed_stability,
 )
+from attributions.measures.unmixing import Unmixing, unmix
 
 __all__ = [
     "Attribute",
@@ -140,6 +142,7 @@ __all__ = [
     "Sanity",
     "Stability",
     "Sufficiency",
+    "Unmixing",
     "agreement",
     "attribute_effects",
     "bex",
@@ -151,6 +154,7 @@ __all__ = [
     "class_dependence",
     "class_dependence_of_class_directions",
     "class_directions",
+    "class_told",
     "classes_per_latent",
     "common_share",
     "completeness_by_class",
@@ -202,6 +206,7 @@ __all__ = [
     "strength_correlation",
     "sufficiency",
     "traversal_monotonicity",
+    "unmix",
     "weakest_strength",
     "within_class_share",
 ]

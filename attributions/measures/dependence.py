@@ -74,6 +74,38 @@ def normalised_mutual_information(counts: Tensor) -> Tensor:
     return 2 * shared / (of_rows + of_columns)
 
 
+def class_told(counts: Tensor) -> Tensor:
+    r"""How much of the class does the strongest latent tell? Theil's uncertainty coefficient.
+
+    $$ \frac{I(r;\, c)}{H(c)} $$
+
+    1 where each latent is strongest in one class alone; about half where each serves two of four,
+    as axes do whose two ends stand for a class each. `normalised_mutual_information` is high there
+    as well, since the class tells the latent.
+
+    References:
+        Theil: On the Estimation of Relationships Involving Qualitative Variables, 1970,
+        https://doi.org/10.1086/224909
+
+    Args:
+        counts: `(latents, classes)`, in how many examples of a class a latent is strongest: not
+            negative, not all 0.
+
+    Returns:
+        Scalar in [0, 1]; NaN where there is one class.
+
+    Examples:
+        >>> class_told(torch.tensor([[2.0, 0.0], [0.0, 2.0]])).item()
+        1.0
+        >>> class_told(torch.tensor([[2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 2.0]])).item()
+        0.5
+    """
+    joint = counts.double() / counts.sum()
+    of_latents, of_classes = _entropy(joint.sum(dim=1)), _entropy(joint.sum(dim=0))
+    told: Tensor = (of_latents + of_classes - _entropy(joint.flatten())) / of_classes
+    return told
+
+
 def within_class_share(attributions: Tensor, predicted: Tensor) -> Tensor:
     r"""Share of the attributions' variance that lies within classes.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,9 @@ class Transform(nn.Module):
         group_names: One per group.
         exact: Whether decoding gives back every input.
     """
+
+    fixed: ClassVar[bool] = False
+    """Whether it is known beforehand: a basis that no data was asked for, such as Fourier's."""
 
     groups: Tensor
 
@@ -86,6 +90,8 @@ class Identity(Transform):
         event_shape: Shape of one input.
         latent_names: Of the columns; default: `x0`, `x1` ...
     """
+
+    fixed = True
 
     def __init__(
         self, event_shape: Sequence[int], latent_names: Sequence[str] | None = None

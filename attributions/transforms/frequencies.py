@@ -27,6 +27,8 @@ class Fourier(Transform):
         True
     """
 
+    fixed = True
+
     def __init__(self, event_shape: Sequence[int], *, dims: int = 1) -> None:
         check_dims(event_shape, dims)
         self.dims = dims
@@ -67,6 +69,8 @@ class Cosine(Transform):
     Raises:
         ValueError: `dims` is neither, or exceeds the event's dimensions.
     """
+
+    fixed = True
 
     def __init__(self, event_shape: Sequence[int], *, dims: int = 1) -> None:
         check_dims(event_shape, dims)

@@ -35,6 +35,8 @@ class Wavelet(Transform):
         True
     """
 
+    fixed = True
+
     def __init__(
         self,
         event_shape: Sequence[int],
@@ -157,6 +159,8 @@ class LearnableWavelet(Wavelet):
     Raises:
         ValueError: `lowpass` is not a vector of even length.
     """
+
+    fixed = False
 
     def __init__(
         self,

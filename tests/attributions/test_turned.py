@@ -11,7 +11,14 @@ from attributions.axes import Chain, Linear, Rotation
 from attributions.codes import Block, baseline_of, encode
 from attributions.replicas import frozen
 from attributions.transforms import Identity, PrincipalComponents
-from attributions.turned import AlongAxes, TurnedNormal, along, axis_names, check_axes
+from attributions.turned import (
+    AlongAxes,
+    TurnedNormal,
+    along,
+    axis_names,
+    check_axes,
+    without_axes,
+)
 from tests.attributions.axes.made import (
     KINDS,
     SIZE,
@@ -310,3 +317,10 @@ def test_tensors_and_normals_are_seen_along_axes():
     axes, base = layers()["rotation"], posterior()
     assert torch.equal(along(base.mean, axes), axes(base.mean))
     assert torch.equal(along(base, axes).mean, axes(base.mean))
+
+
+def test_without_axes_a_code_is_what_it_was():
+    code = Identity((3,))
+    assert without_axes(code) is code
+    twice = AlongAxes(AlongAxes(code, Rotation(3)), Rotation(3, matrix=torch.eye(3).flip(0)))
+    assert without_axes(twice) is code

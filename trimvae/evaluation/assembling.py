@@ -23,6 +23,7 @@ from trimvae.explanation.bundles import of_bundles
 from trimvae.explanation.copies import of_copies
 from trimvae.explanation.cues import Cue
 from trimvae.explanation.imitated import imitation_agreement, of_imitation
+from trimvae.explanation.mixtures import of_mixtures, unmixed
 from trimvae.explanation.redrawn import of_redrawn, redrawn_figures
 
 
@@ -76,11 +77,18 @@ def real_figures(
         seed=seed,
     )
     figures |= {name: Measured(*figure) for name, figure in redrawn.items()}
-    copies = of_copies(sample.latents, sample.deviations, sample.shares, sample.latent_names)
-    warnings = [*of_redrawn(redrawn), copies, *of_bundles(sample.bundles, sample.latent_names)]
-    return Real(
-        len(sample.inputs), figures, by_change, by_latent, cues, list(filter(None, warnings))
-    )
+    warnings = of_redrawn(redrawn)
+    if not sample.fixed_code:
+        apart = unmixed(sample.latents, sample.deviations, sample.blocks)
+        if apart is not None:
+            figures["unmixing_gain"] = Measured(*apart.gain)
+        warnings += [
+            of_copies(sample.latents, sample.deviations, sample.shares, sample.latent_names),
+            of_mixtures(apart, sample.shares, sample.latent_names),
+        ]
+    warnings += of_bundles(sample.bundles, sample.latent_names)
+    said = [text for text in warnings if text]
+    return Real(len(sample.inputs), figures, by_change, by_latent, cues, said)
 
 
 def evaluation_of(

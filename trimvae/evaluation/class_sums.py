@@ -40,7 +40,8 @@ def class_figures(sums: Sums) -> dict[str, Callable[[Sums], Tensor]]:
         return {}
     return {
         "effective_latents_over_data": _effective_latents,
-        "class_dependence": _class_dependence,
+        "class_dependence": lambda sums: 2 * _shared(sums) / sum(_entropies(sums)),
+        "class_told": lambda sums: _shared(sums) / _entropies(sums)[0],
         "within_class_share": _within_class_share,
         "classes_per_latent": _classes_per_latent,
     }
@@ -51,11 +52,20 @@ def _effective_latents(sums: Sums) -> Tensor:
     return sizes.sum(dim=1).square() / sizes.square().sum(dim=1)
 
 
-def _class_dependence(sums: Sums) -> Tensor:
-    joint = sums["strongest"] / sums["strongest"].sum(dim=(1, 2), keepdim=True)
-    of_classes, of_latents = _entropy(joint.sum(dim=2)), _entropy(joint.sum(dim=1))
-    shared = of_classes + of_latents - _entropy(joint.flatten(1))
-    return 2 * shared / (of_classes + of_latents)
+def _entropies(sums: Sums) -> tuple[Tensor, Tensor]:
+    """Of the classes, and of the strongest latents."""
+    joint = _joint(sums)
+    return _entropy(joint.sum(dim=2)), _entropy(joint.sum(dim=1))
+
+
+def _shared(sums: Sums) -> Tensor:
+    """Mutual information of both."""
+    of_classes, of_latents = _entropies(sums)
+    return of_classes + of_latents - _entropy(_joint(sums).flatten(1))
+
+
+def _joint(sums: Sums) -> Tensor:
+    return sums["strongest"] / sums["strongest"].sum(dim=(1, 2), keepdim=True)
 
 
 def _within_class_share(sums: Sums) -> Tensor:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attributions.codes import Block
 from attributions.measures.intervals import Interval, share_interval
 from trimvae.explanation.bundles import Bundle
 from trimvae.explanation.probing import Probing
@@ -39,6 +40,10 @@ class Sample(NamedTuple):
     shares: Tensor
     """`(latents,)`, each latent's share of the absolute attribution to predicted classes."""
     latent_names: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    """Of the latents."""
+    fixed_code: bool
+    """Whether they are those of a basis that is known beforehand."""
     bundles: tuple[Bundle, ...] = ()
     """What the strongest latents of the first batch draw in parts, if it is no small one."""
 
@@ -58,5 +63,7 @@ def sample_of(kept: Sequence[Probing], count: int) -> Sample:
         first("outputs"),
         sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny),
         kept[0].latent_names,
+        kept[0].blocks,
+        kept[0].fixed_code,
         kept[0].bundles if len(kept[0].inputs) >= _LEAST_MOVED else (),
     )

@@ -19,6 +19,8 @@ MEANINGS: dict[str, str] = {
     "attribution_size": "sum of the absolute attributions to the predicted class",
     "monotonicity": "1 where no latent's contribution turns back on the way from the baseline",
     "class_dependence": "how far the class tells which latent is strongest: 0 not at all, 1 fully",
+    "class_told": "how far the strongest latent tells the class: 1 where each is strongest in one "
+    "class alone",
     "class_dependence_of_class_directions": "the same for trivial axes, which point to the classes",
     "within_class_share": "share of what is said that is about the example, and not its class",
     "classes_per_latent": "in how many predicted classes a latent takes part",
@@ -66,6 +68,8 @@ MEANINGS: dict[str, str] = {
     "latent_correlation": "how far two latents that are used go together in the data: 0 not at all",
     "total_correlation": "how far all latents that are used go together, in nats, as if they were "
     "normal",
+    "unmixing_gain": "nats of total correlation that go where latents are turned to independent "
+    "directions: about 0 where they are such directions",
     "drawn_variance": "share of what differs between inputs that is drawn: 0 where always the same "
     "is, below 0 where something else is",
     "strength_correlation": "whether the strength of the evidence survives re-encoding, beyond the "

@@ -112,6 +112,11 @@ class Evidence:
         return tuple(Block(*block) for block in self.settings["blocks"])
 
     @property
+    def fixed_code(self) -> bool:
+        """Whether the code is a basis that is known beforehand, such as Fourier's."""
+        return bool(self.settings.get("fixed_code"))
+
+    @property
     def recurrence(self) -> Recurrence | None:
         """In how many codes each latent is found; None where no consensus was asked."""
         found = self.settings.get("recurrence")

@@ -40,6 +40,7 @@ def settings_of(
         "classes": chosen,
         "probabilities": predictor.probabilities,
         "blocks": [list(block) for block in blocks_of(code, seen.latents.shape[1])],
+        "fixed_code": getattr(code.original, "fixed", False) is True,
         "training": getattr(code.original, "trained_with", None),
         "table": None if schema is None else schema.description,
         "recurrence": recurrence._asdict() if isinstance(recurrence, Recurrence) else None,

@@ -3,7 +3,11 @@
 import torch
 from torch import Tensor
 
-from attributions.measures.dependence import classes_per_latent, normalised_mutual_information
+from attributions.measures.dependence import (
+    class_told,
+    classes_per_latent,
+    normalised_mutual_information,
+)
 from attributions.measures.directions import class_dependence_of_class_directions
 from attributions.measures.intervals import Interval, interval_of
 from attributions.measures.simplicity import participation_ratio
@@ -77,6 +81,7 @@ class ClassTotals:
         )
         figures = {
             "class_dependence": normalised_mutual_information(self._table),
+            "class_told": class_told(self._table),
             "class_dependence_of_class_directions": self._of_class_directions(),
             "within_class_share": within / (within + (counts * (means - mean).pow(2)).sum()),
             "classes_per_latent": (taking_part * sizes).sum() / sizes.sum(),

@@ -6,18 +6,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from attributions.measures.fidelity import (
-    agreement,
-    completeness_by_class,
-    completeness_error,
-    prediction_kl,
-)
 from attributions.measures.intervals import share_interval
-from attributions.measures.simplicity import latents_for_share, monotonicity
 from trimvae.explanation.bundles import of_bundles
 from trimvae.explanation.copies import of_copies
 from trimvae.explanation.cues import of_cues
+from trimvae.explanation.fidelity import fidelity_figures
 from trimvae.explanation.imitated import imitation_agreement, of_imitation
+from trimvae.explanation.mixtures import of_mixtures, unmixed
 from trimvae.explanation.redrawn import of_redrawn
 from trimvae.explanation.tautology import ClassTotals
 from trimvae.explanation.usage import LatentUse, Usage
@@ -60,7 +55,7 @@ class Weighed(Usage):
         the attributions to the predicted class.
 
         Where several classes are predicted, the rest says whether there is more to it than the
-        class: `class_dependence`, of the strongest latent; beside it
+        class: `class_dependence`, of the strongest latent, and `class_told` by it; beside them
         `class_dependence_of_class_directions`, what it would be if the code were turned to the
         trivial axes, those nearest to the mean gradients of the classes (for integrated gradients
         of three classes or more, and a single block of at most 128 real latents);
@@ -79,7 +74,7 @@ class Weighed(Usage):
         asked = {name: figure.value for name, figure in self.redrawn.items()}
         agreed = imitation_agreement(self.settings)
         imitated = {} if agreed is None else {"imitation_agreement": agreed}
-        return _trust_figures(self) | imitated | totals.figures() | asked
+        return fidelity_figures(self) | imitated | totals.figures() | asked
 
     @cached_property
     def judges_classes(self) -> bool:
@@ -148,10 +143,20 @@ class Weighed(Usage):
             _of_recurrence(self),
             *of_bundles(self.bundles, self.latent_names),
             of_cues(self.cues),
-            of_copies(self.latents, self.deviations, self.shares, self.latent_names),
+            *self._of_latents(),
             *of_redrawn(self.redrawn, residual=self.settings["residual"]),
         )
         return tuple(text for text in found if text)
+
+    def _of_latents(self) -> tuple[str, ...]:
+        """Of learned latents that are copies, or mixtures."""
+        if self.fixed_code:
+            return ()
+        apart = unmixed(self.latents, self.deviations, self.blocks)
+        return (
+            of_copies(self.latents, self.deviations, self.shares, self.latent_names),
+            of_mixtures(apart, self.shares, self.latent_names),
+        )
 
     def summary(self) -> str:
         """Trust figures, warnings and the latents that matter most, as text."""
@@ -172,29 +177,6 @@ def _use_in_words(weighed: Weighed, use: LatentUse) -> str:
     if use.recurrence is not None:
         parts.append(use.recurrence)
     return ", ".join(parts)
-
-
-def _trust_figures(usage: Usage) -> dict[str, float]:
-    outputs, reencoded = usage.outputs, usage.reencoded_outputs
-    regression = usage.task == "regression"
-    error = (usage.reconstructions - usage.inputs).pow(2).flatten(1).sum(dim=1).mean()
-    scores = usage.target_attributions
-    figures = {
-        "agreement": agreement(outputs, reencoded, regression=regression),
-        "prediction_kl": (reencoded - outputs).pow(2).mean()
-        if regression
-        else prediction_kl(outputs, reencoded),
-        "reconstruction_error": error,
-        "completeness_error": completeness_error(usage.attributions, usage.change),
-        "worst_completeness_error": completeness_by_class(usage.attributions, usage.change).max(),
-        "effective_latents": usage.effective_latents.nanmean(),
-        "effective_latents_over_data": usage.effective_latents_over_data,
-        "latents_for_90_percent": latents_for_share(scores).double().mean(),
-        "latent_share": usage.latent_share.mean(),
-    }
-    if usage.target_variation is not None:
-        figures["monotonicity"] = monotonicity(scores, usage.target_variation)
-    return {name: float(value) for name, value in figures.items()}
 
 
 def _of_nothing(weighed: Weighed) -> str:
@@ -271,9 +253,10 @@ def _of_completeness(weighed: Weighed) -> str:
 
 
 def _of_classes(weighed: Weighed) -> str:
-    dependence = weighed.metrics.get("class_dependence", 0.0)
-    if not weighed.judges_classes or not dependence > MOST_CLASS_DEPENDENCE:
+    both = (weighed.metrics.get(name, 0.0) for name in ("class_dependence", "class_told"))
+    if not weighed.judges_classes or not min(both) > MOST_CLASS_DEPENDENCE:
         return ""
+    dependence = weighed.metrics["class_dependence"]
     return (
         f"The class all but tells the strongest latent (class dependence {dependence:.2f}): each "
         "class has an axis of its own, so that the explanation says little more than the class. "

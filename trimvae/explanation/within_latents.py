@@ -132,9 +132,12 @@ def bundles_of(weighed: Weighed, trim: Trim) -> list[Bundle]:
     Of pictures: in bands of spatial frequency, in channels, where there are two to four, and in
     places. Of tables: in columns. Of more than eight parts by integrated gradients, where
     attributions are. For at most three latents that each carry a tenth of the evidence (of many
-    parts, a fifth), on at most 32 examples.
+    parts, a fifth), on at most 32 examples. Of a basis that is known beforehand nothing is asked:
+    what a cosine draws is no bundle.
     """
-    found = []
+    found: list[Bundle] = []
+    if weighed.fixed_code:
+        return found
     with made_on(weighed.inputs.device):
         splits = _checked_splits(weighed)
     for latent in weighed.shares.argsort(descending=True)[:_MOST_LATENTS].tolist():

@@ -1,8 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from attributions.axes import Rotation, groups_of
+from attributions.axes import Rotation, dead_latents, groups_of
 from attributions.axes.grouping import check_groups, checked_groups, united
 from attributions.codes import Block
 
@@ -52,3 +53,10 @@ def test_axes_across_blocks_and_noise_are_refused(group):
 
 def test_groups_that_meet_become_one():
     assert united(((0, 1), (4, 5), (2, 1), (7,), (2, 6))) == ((0, 1, 2, 6), (4, 5), (7,))
+
+
+def test_a_latent_is_dead_beside_the_prior_or_the_largest():
+    latents = torch.tensor([[0.05, 3.0, 0.5], [-0.05, -3.0, -0.5]])
+    assert dead_latents(latents, torch.full((2, 3), 0.5)) == (0,)
+    assert dead_latents(latents / 10, torch.full((2, 3), 0.5)) == (0, 2)
+    assert dead_latents(latents / 10, torch.zeros(2, 3)) == (0,)

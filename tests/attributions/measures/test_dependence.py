@@ -1,10 +1,11 @@
 import pytest
 import torch
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import homogeneity_score, normalized_mutual_info_score
 
 from attributions.measures import (
     beyond_class,
     class_dependence,
+    class_told,
     classes_per_latent,
     normalised_mutual_information,
     within_class_share,
@@ -22,6 +23,25 @@ def test_class_dependence_is_scikit_learns_normalised_mutual_information(seed):
     strongest = attributions.abs().argmax(dim=1)
     expected = normalized_mutual_info_score(strongest, predicted)
     assert class_dependence(attributions, predicted).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_told_of_the_class_is_scikit_learns_homogeneity(seed):
+    generator = torch.Generator().manual_seed(seed)
+    classes, latents = (torch.randint(size, (300,), generator=generator) for size in (4, 6))
+    latents[:150] = classes[:150]
+    counts = torch.zeros(6, 4).index_put((latents, classes), torch.ones(300), accumulate=True)
+    expected = homogeneity_score(classes, latents)
+    assert class_told(counts).item() == pytest.approx(expected, abs=1e-12)
+    assert class_told(torch.ones(3, 1)).isnan()
+
+
+def test_an_axis_with_a_class_at_each_end_tells_half_of_it():
+    quarters = torch.arange(4).repeat(50)
+    attributions = torch.nn.functional.one_hot(quarters // 2, 2) * 1.0
+    assert class_dependence(attributions, quarters) == pytest.approx(2 / 3)
+    counts = attributions.T @ torch.nn.functional.one_hot(quarters).float()
+    assert class_told(counts).item() == pytest.approx(0.5)
 
 
 def test_signs_sizes_order_of_latents_and_names_of_classes_do_not_matter():

@@ -29,7 +29,7 @@ def test_sums_give_the_figures_of_the_examples(options):
 def test_figures_by_hand_are_found():
     metrics = by_hand().metrics
     found = figures_of(by_hand())
-    assert len(found) == 4
+    assert len(found) == 5
     assert all(metrics[name] == pytest.approx(value) for name, value in found.items())
 
 

@@ -2,8 +2,9 @@
 
 import torch
 
+from attributions.transforms import Identity as Columns
 from tests.trimvae.explanation.made import Identity, linear
-from trimvae import explain
+from trimvae import evaluate, explain
 from trimvae.explanation.copies import of_copies
 
 
@@ -27,6 +28,15 @@ def test_copies_that_are_used_are_named():
 def test_independent_latents_and_few_examples_are_not():
     assert warned(inputs(copied=False)) == []
     assert warned(inputs(count=10)) == []
+
+
+def test_columns_that_go_together_are_no_choice_of_a_code():
+    predictor = linear([1.0, 0.5, 1.0, 0.0], [0.0, -0.5, 2.0, 0.0])
+    columns = explain(Columns((4,)), predictor, inputs())
+    assert columns.warnings == ()
+    found = evaluate(Columns((4,)), predictor, inputs(), n_alpha=5, n_beta=5)
+    assert not any("one latent" in text for text in found.warnings)
+    assert "unmixing_gain" not in found.metrics
 
 
 def test_a_copy_that_is_not_used_or_hardly_known_is_no_matter():

@@ -30,6 +30,7 @@ def test_settings_say_how_it_was_made_and_are_plain_json(vae, predictor, inputs)
         "residual",
         "baselines_per_example",
         "blocks",
+        "fixed_code",
         "method",
         "n_steps",
         "seed",

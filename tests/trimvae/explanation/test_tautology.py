@@ -11,6 +11,7 @@ from attributions.measures import (
     class_dependence,
     class_dependence_of_class_directions,
     class_directions,
+    class_told,
     classes_per_latent,
     participation_ratio,
     within_class_share,
@@ -24,6 +25,7 @@ from trimvae.explanation.tautology import ClassTotals
 NAMES = [
     "effective_latents_over_data",
     "class_dependence",
+    "class_told",
     "class_dependence_of_class_directions",
     "within_class_share",
     "classes_per_latent",
@@ -50,9 +52,12 @@ def test_figures_are_those_of_the_measures():
         moved, gradients[range(60), predicted], gradients.mean(dim=0), predicted
     )
     shares = scores.abs().sum(dim=0) / scores.abs().sum()
+    strongest = torch.nn.functional.one_hot(scores.abs().argmax(dim=1), scores.shape[1])
+    members = torch.nn.functional.one_hot(predicted).double()
     expected = [
         participation_ratio(scores.abs().sum(dim=0)),
         class_dependence(scores, predicted),
+        class_told(strongest.T.double() @ members),
         along,
         within_class_share(scores, predicted),
         (classes_per_latent(scores, predicted) * shares).sum(),
@@ -169,7 +174,7 @@ def test_no_attribution_at_all_says_nothing():
     dead = by_hand(attributions=torch.zeros(4, 3, 3), total_variation=torch.zeros(4, 3, 3))
     found = figures_of(dead)
     assert math.isnan(found.pop("effective_latents_over_data"))
-    assert found == {"class_dependence": 0}
+    assert found == {"class_dependence": 0, "class_told": 0}
 
 
 def test_a_code_whose_latents_are_the_classes_is_as_trivial_as_can_be():

@@ -21,6 +21,7 @@ def test_metrics_have_their_documented_names_in_order():
         "latent_share",
         "monotonicity",
         "class_dependence",
+        "class_told",
         "within_class_share",
         "classes_per_latent",
     ]
@@ -183,6 +184,15 @@ def test_it_is_said_above_its_bound_and_not_below(unlike, warned):
     assert (weighed.metrics["class_dependence"] > MOST_CLASS_DEPENDENCE) == warned
     assert weighed.judges_classes
     assert bool(weighed.warnings) == warned
+
+
+def test_axes_with_a_class_at_each_end_are_no_tautology():
+    predicted = torch.arange(160) % 4
+    weighed = of_classes(predicted // 2, predicted, 4, 4)
+    assert weighed.judges_classes
+    assert weighed.metrics["class_dependence"] > MOST_CLASS_DEPENDENCE
+    assert weighed.metrics["class_told"] == pytest.approx(0.5)
+    assert weighed.warnings == ()
 
 
 def test_few_classes_few_examples_and_one_latent_for_all_are_not_judged():

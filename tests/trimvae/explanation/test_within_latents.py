@@ -9,7 +9,7 @@ from torch import nn
 from attributions import Contrast
 from attributions.measures.bundles import caused_shares, drawn_shares
 from attributions.methods import saliency
-from attributions.transforms import Bands, Identity, NonNegativeParts, PrincipalComponents
+from attributions.transforms import Bands, Cosine, Identity, NonNegativeParts, PrincipalComponents
 from tests.trimvae.explanation.made import image_explanation, table_explanation
 from tests.trimvae.explanation.textured import (
     SIZE,
@@ -222,6 +222,17 @@ def test_parts_are_checked_only_where_it_is_asked_for(table):
     assert ("red", "green", "blue") in names
     assert any("top left corner" in each for each in names)
     assert all(coloured.shares[bundle.latent] >= 0.1 for bundle in coloured.bundles)
+
+
+def test_a_basis_that_is_known_beforehand_draws_no_bundles():
+    """A cosine is everywhere; where the predictor looks is no secret part of it."""
+    inputs = Tagged(amplitude=0.0).decode(torch.randn(40, 3))
+    explanation = explain(Cosine((1, SIZE, SIZE), dims=2), reads_the_corner, inputs)
+    assert explanation.fixed_code
+    assert explanation.bundles == ()
+    fitted = explain(PrincipalComponents(inputs, 3), reads_the_corner, inputs, residual=True)
+    assert not fitted.fixed_code
+    assert fitted.bundles
 
 
 def test_a_predictor_that_says_nothing_is_not_judged():

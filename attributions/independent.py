@@ -1,0 +1,120 @@
+"""Axes along which a code's latents are as independent as a turn can make them."""
+
+import warnings
+from typing import Any
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from attributions.axes import Rotation, dead_latents, groups_of
+from attributions.axes.grouping import Groups
+from attributions.checks import check_mode
+from attributions.code_checks import check_code
+from attributions.codes import Code, Inputs, encode, inputs_for
+from attributions.factors import nearest_orthonormal
+from attributions.measures.unmixing import unmixing_matrix
+from attributions.placement import made_on
+from attributions.replicas import frozen
+from attributions.turned import AlongAxes, without_axes
+
+_BATCH = 256
+
+
+def independent_axes(
+    code: Code, inputs: Inputs, *, generator: torch.Generator | None = None
+) -> Any:
+    r"""Return a code seen along the axes that make its latents most independent.
+
+    A standard normal prior does not say along which axes a code is to be read, but data can: where
+    factors are independent and at most one of them is normal, they are the only directions that are
+    (Comon, 1994). Latents that are mixtures of them are taken apart by independent component
+    analysis, and the code is turned to the orthogonal axes nearest to the components, each in the
+    place and with the sign of the latent that it is most of. No predictor is asked:
+    `explanatory_axes` takes axes from what the predictor tells apart. Reconstructions and decisions
+    stay what they were.
+
+    It finds linear mixtures alone. Where factors depend on each other, or a code bends them,
+    independent axes need not be factors.
+
+    References:
+        Comon: Independent Component Analysis, A New Concept?, 1994,
+        https://doi.org/10.1016/0165-1684(94)90029-9; Hyvärinen, Oja: Independent Component
+        Analysis: Algorithms and Applications, 2000, https://doi.org/10.1016/S0893-6080(00)00026-5
+
+    Args:
+        code: Anything with `encode` and `decode` whose latents are flat. Only latents of the same
+            real block are turned into each other; noise, categories and latents that do not vary
+            are left alone, and axes that the code is seen along already are taken off.
+        inputs: `(batch, *event)`, 1,000 or more, a tensor or an array.
+        generator: Of the search; default: a seed of 0.
+
+    Returns:
+        The code along its axes: what its own `with_axes` returns, as of a `VAE`, and otherwise an
+        `attributions.turned.AlongAxes`.
+
+    Raises:
+        TypeError: Inputs are of a wrong kind.
+        ValueError: Inputs are not finite or too few, or the code changes from call to call.
+        RuntimeError: `torch.inference_mode` is on.
+
+    Warns:
+        UserWarning: There are fewer examples than latents squared.
+
+    Examples:
+        >>> from attributions.axes import Rotation
+        >>> from attributions.transforms import Identity
+        >>> inputs = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
+        >>> turn = torch.tensor([[0.8, 0.6], [-0.6, 0.8]])
+        >>> mixed = AlongAxes(Identity((2,)), Rotation(2, matrix=turn))
+        >>> found = independent_axes(mixed, inputs).encode(inputs)
+        >>> alike = torch.corrcoef(torch.cat([found, inputs], dim=1).T)[:2, 2:].abs()
+        >>> bool((alike.amax(dim=1) > 0.99).all())
+        True
+    """
+    check_mode("independent_axes")
+    inputs = inputs_for(code, inputs)
+    if not bool(torch.isfinite(inputs).all()):
+        raise ValueError("`inputs` must be finite. Got NaN or infinity. Clean them.")
+    code = without_axes(code)
+    asked: Any = frozen(code)
+    check_code(asked, inputs)
+    with torch.no_grad():
+        parts = [encode(asked, batch) for batch in inputs.split(_BATCH)]
+    latents, deviations = (torch.cat(each) for each in zip(*parts, strict=True))
+    groups = groups_of(asked, latents.shape[1], dead_latents(latents, deviations))
+    _check_count(len(latents), max((len(group) for group in groups), default=0))
+    with made_on(inputs.device):
+        start = Rotation(latents.shape[1], groups)
+    axes = start.turned(_turn(latents, groups, generator))
+    return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
+
+
+def _turn(latents: Tensor, groups: Groups, generator: torch.Generator | None) -> Tensor:
+    """`(latents, latents)`, orthogonal; each row near to the latent of its place."""
+    turn = torch.eye(latents.shape[1], dtype=torch.float64, device=latents.device)
+    for group in groups:
+        if len(group) == 1:
+            continue
+        index = torch.tensor(group, device=latents.device)
+        some = latents[:, index].double()
+        components = unmixing_matrix(some, generator=generator) @ some.T.cov()
+        axes = nearest_orthonormal(components)
+        order = torch.as_tensor(linear_sum_assignment(-axes.abs().T.cpu().numpy())[1])
+        axes = axes[order.to(axes.device)]
+        turn[index.unsqueeze(1), index] = axes * axes.diagonal().sign().unsqueeze(1)
+    return turn
+
+
+def _check_count(count: int, turned: int) -> None:
+    if count <= turned:
+        raise ValueError(
+            f"`inputs` must be more than the latents that are turned ({turned}). Got {count}. Pass "
+            "1,000."
+        )
+    if count < turned**2:
+        warnings.warn(
+            f"`inputs` must be as many as the latents squared ({turned**2}) for axes that hold on "
+            f"others. Got {count}. Pass more.",
+            stacklevel=3,
+        )
