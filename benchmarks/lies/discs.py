@@ -144,7 +144,8 @@ def reader(name: str, seed: int) -> nn.Module:
 RULES: dict[str, Callable[[Tensor], Tensor]] = {
     "right": lambda factors: (factors[:, 0] > MIDDLE).long(),
     "large": lambda factors: (factors[:, 2] > MEAN[2]).long(),
-    "right and large": lambda factors: (scaled(factors)[:, [0, 2]].sum(dim=1) > 0).long(),
+    "high": lambda factors: (factors[:, 1] > MIDDLE).long(),
+    "right and high": lambda factors: (scaled(factors)[:, :2].sum(dim=1) > 0).long(),
     "far right": lambda factors: (factors[:, 0] > 18.5).long(),
     "both": lambda factors: ((factors[:, :2] > 12.5).all(dim=1)).long(),
     "quarters": lambda factors: 2 * (factors[:, 0] > MIDDLE) + (factors[:, 1] > MIDDLE),
