@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 SMOKE = not {"--smoke", "--quick"}.isdisjoint(sys.argv)
 SKIPPED = 77
-SEEDS = [0, 1, 2]
+# Settings were chosen on seeds 0 to 2; tables are of these.
+SEEDS = [10, 11, 12, 13, 14]
 
 
 def sized(full: T, smoke: T) -> T:

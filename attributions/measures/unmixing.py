@@ -122,34 +122,11 @@ def unmix(
     return Unmixing(Estimate(gain, ends), purity, most)
 
 
-def unmixing_matrix(latents: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Find the directions that are most independent of each other, by FastICA.
-
-    References:
-        Hyvärinen, Oja: Independent Component Analysis: Algorithms and Applications, 2000,
-        https://doi.org/10.1016/S0893-6080(00)00026-5
-
-    Args:
-        latents: `(n, latents)`, none of which is a mixture of the others.
-        generator: Of where the search starts; default: one that is seeded with 0.
-
-    Returns:
-        `(latents, latents)`, float64: components of unit variance are `matrix @ (z - mean)`, in no
-        order. Of normal latents any turn is as good.
-
-    Examples:
-        >>> unmixing_matrix(torch.rand(100, 3)).shape
-        torch.Size([3, 3])
-    """
-    rows = latents.detach().double().cpu().numpy()
-    return torch.from_numpy(_unmixing_of(rows, seed_of(generator))).to(latents.device)
-
-
-def _unmixing_of(rows: np.ndarray, seed: int = 0) -> np.ndarray:
+def _unmixing_of(rows: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    fitted = FastICA(whiten="unit-variance", fun="cube", max_iter=30, random_state=seed)
+    fitted = FastICA(whiten="unit-variance", fun="cube", max_iter=30, random_state=0)
     with warnings.catch_warnings():
         # Of normal latents no direction is better than another, and none is found.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -5,8 +5,10 @@ then scored by attributions through the NMF code with the residual held fixed, o
 images that contain part j. Identified: the part of the largest mean |attribution| is j. Published
 (Singh et al., 2020): IG .95, GradientShap .91, CD .82, InputXGradient .80, Saliency .72.
 
-    python -m benchmarks.explanations.knock_out --seeds 0 1 2
+    python -m benchmarks.explanations.knock_out --seeds 10 11 12 13 14
 """
+
+import statistics
 
 import torch
 from captum.attr import DeepLift, GradientShap, InputXGradient, Saliency, ShapleyValueSampling
@@ -17,7 +19,7 @@ from attributions import Trim, attribute, exact_shapley, expected_gradients, int
 from attributions.codes import Decoder
 from attributions.transforms import NonNegativeParts
 from benchmarks.sizes import SEEDS, new_parser, sized
-from benchmarks.tables import spread, write
+from benchmarks.tables import interval, write
 from trimvae.data import digits
 
 N_TRAIN = sized(None, 200)
@@ -101,12 +103,13 @@ def main() -> None:
         for name, found in hits.items():
             rates[name].append(sum(found) / len(found))
     seeds = " ".join(map(str, arguments.seeds))
+    accuracy = statistics.mean(accuracies)
     note = (
         f"{arguments.parts} parts of 5,000 MNIST digits, one CNN per part and seed, "
-        f"{len(arguments.seeds)} seeds; accuracy of the CNNs {spread(accuracies)}. "
+        f"{len(arguments.seeds)} seeds; mean accuracy of the CNNs {accuracy:.3f}. "
         f"`python -m benchmarks.explanations.knock_out --seeds {seeds}`"
     )
-    rows = {name: {"identified": spread(values)} for name, values in rates.items()}
+    rows = {name: {"identified": interval(values)} for name, values in rates.items()}
     write("knock_out", note, rows, "method")
 
 

@@ -5,7 +5,7 @@ classifier each and seed; the same VAE through it with each penalty, and the loo
 prediction loss). Figures on 500 held-out images. Each result is kept in --out, so that an
 interrupted study goes on; --only runs a part of it, --job I N every N-th run in this process.
 
-    python -m benchmarks.explanations.penalties --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
+    python -m benchmarks.explanations.penalties --folder FOLDER_OF_IDX_FILES --seeds 10 11 12 13 14
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from attributions import GroupSparsity, Sparsity
 from attributions.heatmaps import PALETTE, new_figure
 from benchmarks.sizes import SEEDS, add_fashion, docs, new_parser, results_folder, sized
-from benchmarks.tables import spread, write
+from benchmarks.tables import interval, write
 from trimvae import VAE, explain, fit
 from trimvae.cli.demo_data import train_classifier
 from trimvae.data import digits, fashion_mnist
@@ -179,14 +179,15 @@ def tabulate(data: str, arguments: argparse.Namespace) -> None:
             for seed in found
         }
         rows[name] = {
-            figure: spread([result[figure] for result in found.values()]) for figure in FIGURES[:4]
+            figure: interval([result[figure] for result in found.values()], digits)
+            for figure, digits in zip(FIGURES, (3, 1, 2, 3), strict=False)
         }
         for title, figure, sign in (
             ("fewer latents", "effective_latents", -1),
             ("more error", "reconstruction_error", 1),
         ):
             changes = [sign * (found[seed][figure] / plain[seed][figure] - 1) for seed in found]
-            rows[name][title] = f"{sum(changes) / len(changes):.1%}"
+            rows[name][title] = f"{interval([100 * change for change in changes], 1)} %"
         rows[name]["seeds"] = str(len(found))
     note = (
         f"{DATA[data]}: {EPOCHS[data]} epochs of at most 20,000 images, Gaussian likelihood of "

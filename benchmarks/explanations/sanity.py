@@ -6,7 +6,7 @@ those after something was broken. Signed: chance is 0. Absolute: anything that m
 same latents is alike, so chance is the row of random gradients. Retrained VAEs are matched latent
 by latent (Hungarian method).
 
-    python -m benchmarks.explanations.sanity --seeds 0 1 2
+    python -m benchmarks.explanations.sanity --seeds 10 11 12 13 14
 """
 
 import torch
@@ -17,7 +17,7 @@ from attributions.codes import Decoder
 from attributions.measures.sanity import rank_correlation, reinitialised
 from attributions.measures.stability import seed_stability
 from benchmarks.sizes import SEEDS, new_parser, sized
-from benchmarks.tables import spread, write
+from benchmarks.tables import interval, write
 from trimvae import VAE, fit
 from trimvae.cli.demo_data import new_classifier, train_classifier
 from trimvae.data import digits
@@ -119,8 +119,8 @@ def main() -> None:
         print(seed, results[-1], flush=True)
     rows = {
         name: {
-            "signed": spread([result[name][0] for result in results], 2),
-            "absolute": spread([result[name][1] for result in results], 2),
+            "signed": interval([result[name][0] for result in results], 2),
+            "absolute": interval([result[name][1] for result in results], 2),
         }
         for name in results[0]
     }

@@ -5,7 +5,7 @@ Inputs are 100 independent normal numbers; the label says whether coefficient 12
 share of held-out examples whose largest |attribution| is not coefficient 12. Published errors for
 Fourier (Singh et al., 2020): CD .004, DeepLift .036, SHAP .040, IG .042.
 
-    python -m benchmarks.explanations.simulation --seeds 0 1 2
+    python -m benchmarks.explanations.simulation --seeds 10 11 12 13 14
 """
 
 import torch
@@ -24,7 +24,7 @@ from attributions import Trim, attribute, expected_gradients, integrated_gradien
 from attributions.codes import Decoder
 from attributions.transforms import Fourier, Identity, Transform, Wavelet
 from benchmarks.sizes import SEEDS, new_parser, sized
-from benchmarks.tables import spread, write
+from benchmarks.tables import interval, write
 
 COEFFICIENT = 12
 EPOCHS, N_TRAIN, N_TEST = sized(30, 1), sized(30_000, 512), sized(500, 20)
@@ -95,7 +95,7 @@ def main() -> None:
                 found[name].append(error)
             print(setting, seed, errors, flush=True)
         for name, values in found.items():
-            rows[name][setting] = spread(values)
+            rows[name][setting] = interval(values)
     seeds = " ".join(map(str, arguments.seeds))
     note = (
         f"Error of the arg-max on {N_TEST} held-out examples, {len(arguments.seeds)} seeds. "

@@ -6,7 +6,7 @@ wavelet and L1 of the network's TRIM attributions to coefficients (integrated gr
 random points). Distance: L2 between the learned low-pass filter and db5's, against the penalty's
 weight. Without the penalty the filter becomes some wavelet, not the one the network uses.
 
-    python -m benchmarks.explanations.wavelet_distillation --seeds 0 1 2
+    python -m benchmarks.explanations.wavelet_distillation --seeds 10 11 12 13 14
 """
 
 import pywt
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from attributions import Trim, path_contributions
 from attributions.transforms import LearnableWavelet, Wavelet
 from benchmarks.sizes import SEEDS, new_parser, sized
-from benchmarks.tables import spread, write
+from benchmarks.tables import interval, write
 
 LENGTH, LEVEL = 64, 2
 TRUE = torch.tensor(pywt.Wavelet("db5").dec_lo)
@@ -93,14 +93,14 @@ def main() -> None:
             print(seed, weight, results[-1], flush=True)
     rows = {
         f"{weight:g}": {
-            "distance to db5": spread([distance for distance, _ in results], 2),
+            "distance to db5": interval([distance for distance, _ in results], 2),
             "constraint": f"{max(violation for _, violation in results):.1e}",
         }
         for weight, results in found.items()
     }
     seeds = " ".join(map(str, arguments.seeds))
     note = (
-        f"Starting distance {spread(starts, 2)}; {len(arguments.seeds)} seeds, "
+        f"Starting distance {interval(starts, 2)}; {len(arguments.seeds)} seeds, "
         f"{arguments.steps} steps. "
         f"`python -m benchmarks.explanations.wavelet_distillation --seeds {seeds}`"
     )

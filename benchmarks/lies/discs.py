@@ -134,6 +134,13 @@ def plain(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return train, discs(train), test, discs(test)
 
 
+def lit(pictures: Tensor, seed: int) -> Tensor:
+    """Pictures whose contrast and overall brightness go with nothing."""
+    drawn = torch.rand(2, len(pictures), 1, 1, 1, generator=torch.Generator().manual_seed(seed))
+    contrast, brightness = 0.5 + 0.6 * drawn[0], 0.24 * drawn[1] - 0.12
+    return GROUND + contrast * (pictures - GROUND) + brightness
+
+
 @functools.lru_cache(maxsize=16)
 def reader(name: str, seed: int) -> nn.Module:
     """A network that has learned a rule of plain discs."""

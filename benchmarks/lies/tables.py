@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from attributions.independent import independent_axes
 from benchmarks.lies.case import ByHand, Case, changed, kept, right
 from benchmarks.sizes import sized
 from trimvae import VAE, fit
@@ -115,6 +116,7 @@ def tumours(seed: int) -> Case:
     assert data.test_labels is not None  # likewise
     network = table_reader(data.train_inputs, data.train_labels, seed)
     code = table_code(network, data.train_inputs, seed, epochs=sized(100, 1))
+    code = independent_axes(code, data.train_inputs)
     proof = {"reads the label": right(network, data.test_inputs, data.test_labels)}
     truth = "reads what 30 measurements have in common"
     return Case(code, network, data.test_inputs, truth, proof, data.test_labels)

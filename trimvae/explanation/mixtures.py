@@ -14,7 +14,7 @@ from attributions.measures.unmixing import Unmixing, unmix
 LEAST_GAIN = 0.15
 
 # Where latents go together more, so may factors, and no turn tells which of the two it is.
-_MOST_CORRELATION = 0.3
+_MOST_CORRELATION = 0.2
 
 # A latent that is less like a direction of its own is a mixture: .8 at most of turned factors, .99
 # at least of those that were not.
