@@ -12,7 +12,10 @@ from attributions.measures.intervals import Estimate, Interval
 from attributions.randomness import seed_of
 
 # Halves with fewer examples have entropies by chance.
-_LEAST_EXAMPLES = 100
+_LEAST_EXAMPLES = 200
+
+# Ways to part the examples in halves.
+_SPLITS = 8
 
 # More latents take too long, and too many examples.
 _MOST_LATENTS = 20
@@ -56,9 +59,10 @@ def unmix(
        = \mathrm{TC}(z) - \mathrm{TC}(Wz) $$
 
     $W$ is found on one half of the examples (FastICA) and the entropies are estimated on the other
-    (Vasicek's, from spacings), and the other way round. As chance and noise gain as well, or lose,
-    the same is done with latents whose values are shuffled, each on its own, which nothing can make
-    more independent: their mean is taken off, and their deviation gives the interval.
+    (Vasicek's, from spacings), and the other way round; of eight ways to part them, the mean. As
+    chance and noise gain as well, or lose, the same is done with latents whose values are shuffled,
+    each on its own, which nothing can make more independent: their mean is taken off. The interval
+    is that of the larger deviation, from half to half or from shuffle to shuffle.
 
     Latents are samples of their posteriors where `deviations` are given. Left out are those that do
     not vary, and those of which 70 % of the variance or more is the posteriors'.
@@ -76,7 +80,7 @@ def unmix(
         generator: Of samples, halves and shuffles, on the CPU; default: one that is seeded with 0.
 
     Returns:
-        What was found; None of fewer than 100 examples, of fewer than two latents that are not left
+        What was found; None of fewer than 200 examples, of fewer than two latents that are not left
         out or more than 20, of latents that take few values only, and where one of them is nearly
         a mixture of the others.
 
@@ -114,7 +118,9 @@ def unmix(
     draws = np.random.default_rng(seed_of(generator))
     rows = values.numpy()
     chance = [_gain(draws.permuted(rows, axis=0)) for _ in range(n_shuffled)]
-    gain, spread = _gain(rows) - float(np.mean(chance)), float(np.std(chance, ddof=1))
+    gains = [_gain(draws.permutation(rows)) for _ in range(_SPLITS)]
+    gain = float(np.mean(gains) - np.mean(chance))
+    spread = max(float(np.std(each, ddof=1)) for each in (chance, gains))
     purity = torch.full_like(latents[0], torch.nan)
     purity[chosen] = _purity(rows).to(purity)
     ends = Interval(gain - _DEVIATIONS * spread, gain + _DEVIATIONS * spread)

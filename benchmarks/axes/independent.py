@@ -4,13 +4,16 @@ VAEs of sprites of four factors (shape, scale, x, y), which know of no predictor
 `benchmarks.planted_rules`, found in --out or trained now. Each along its own latents, along the
 principal axes of its latents, which are uncorrelated, along `independent_axes`, and turned at
 random. Figures on all images: MIG and DCI's disentanglement, and how much of each factor the latent
-tells which tells most (mutual information over the factor's entropy).
+tells which tells most (mutual information over the factor's entropy). Figures of two trainings, of
+each seed and the next: does one classifier of two classes ("two, additive": is the sum of scale and
+x large?) have the same explanation through both?
 
     python -m benchmarks.axes.independent --seeds 20 21 22 23 24
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,12 @@ from benchmarks.planted_rules.run import trained
 from benchmarks.planted_rules.settings import LATENTS, OBJECTIVES
 from benchmarks.sizes import new_parser, results_folder, sized
 from benchmarks.tables import interval, write
+from trimvae import explain
 from trimvae.metrics import dci, mig, mutual_information
 
 N_FIT, N_DCI = sized(2_000, 128), sized(4_000, 256)
-OWN = "own latents"
+OWN, RULE = "own latents", "two, additive"
+N_STEPS = sized(32, 4)
 
 
 def principal(code: Code, inputs: Tensor, seed: int) -> Code:
@@ -76,6 +81,24 @@ def figures(code: Code) -> dict[str, float]:
     }
 
 
+def agreements(codes: Sequence[Code], seed: int) -> list[dict[str, float]]:
+    """Of each code and the next, whether they explain one classifier alike."""
+    planted = plant(RULE, seed)
+    explained = [
+        explain(code, planted.classifier, planted.test_inputs, n_steps=N_STEPS, check_parts=False)
+        for code in codes
+    ]
+    compared = [one.compare(other) for one, other in pairwise([*explained, explained[0]])]
+    return [
+        {
+            "same strongest": float(pair.same_strongest),
+            "attribution cosine": float(pair.attribution_cosine),
+            "used correlation": float(pair.used_correlation),
+        }
+        for pair in compared
+    ]
+
+
 def main() -> None:
     parser = new_parser(__doc__, seeds=[20, 21, 22, 23, 24])
     parser.add_argument("--out", type=Path, default=results_folder("planted_rules"))
@@ -84,12 +107,16 @@ def main() -> None:
     torch.set_num_threads(1)
     rows: dict[str, dict[str, str]] = {}
     for name in OBJECTIVES:
-        found: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
+        codes: dict[str, list[Code]] = {arm: [] for arm in ARMS}
         for seed, arm in itertools.product(arguments.seeds, ARMS):
-            planted = plant("one factor", seed)
-            vae, _ = trained("one factor", name, seed, planted, arguments.out, "plain")
-            found[arm].append(figures(ARMS[arm](vae, planted.inputs[:N_FIT], seed)))
-            print(name, seed, arm, found[arm][-1], flush=True)
+            planted = plant(RULE, seed)
+            vae, _ = trained(RULE, name, seed, planted, arguments.out, "plain")
+            codes[arm].append(ARMS[arm](vae, planted.inputs[:N_FIT], seed))
+        found = {}
+        for arm, several in codes.items():
+            both = zip(map(figures, several), agreements(several, arguments.seeds[0]), strict=True)
+            found[arm] = [alone | beside for alone, beside in both]
+            print(name, arm, found[arm], flush=True)
         for arm, results in found.items():
             rows[f"{name}; {arm}"] = {
                 figure: interval([one[figure] for one in results]) for figure in results[0]

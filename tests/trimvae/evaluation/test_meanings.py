@@ -14,9 +14,9 @@ def test_every_figure_of_an_evaluation_has_a_meaning_and_every_meaning_a_figure(
     vae = VAE.dense((6,), latent_size=3, hidden=(16,))
     predictor = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
     vae.trained_with = {"imitation_agreement": 1.0}
-    inputs = 10 * torch.randn(120, 6)
-    labels = torch.arange(120) % 4
-    options = {**OPTIONS, "labels": labels, "judges": [predictor], "n_interventions": 120}
+    inputs = 10 * torch.randn(200, 6)
+    labels = torch.arange(200) % 4
+    options = {**OPTIONS, "labels": labels, "judges": [predictor], "n_interventions": 200}
     found = evaluate(vae, predictor, inputs, **options)
     assert [name for name in found.metrics if not meaning_of(name)] == []
     used = {meaning_of(name) for name in found.metrics}

@@ -10,6 +10,8 @@ from trimvae import evaluate, explain
 from trimvae.explanation.mixtures import of_mixtures, unmixed
 
 TURN = torch.tensor([[0.8, 0.6, 0.0], [-0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
+# Of all three, in every latent.
+THREE = torch.tensor([[2.0, -1.0, 2.0], [2.0, 2.0, -1.0], [-1.0, 2.0, 2.0]]) / 3
 NAMES = ["a", "b", "c"]
 
 
@@ -28,23 +30,23 @@ def found(gain=0.4, low=0.3, purity=(0.8, 0.8, 1.0), correlation=0.1):
 
 
 def test_mixtures_that_are_used_are_named_and_factors_are_not():
-    (said,) = warned(factors() @ TURN, 1.0, 0.5, 1.0)
+    (said,) = warned(factors(500) @ TURN, 1.0, 0.5, 1.0)
     assert said.startswith("z0 and z1 are mixtures of directions that are independent")
     assert "independent_axes" in said
     assert warned(factors(), 1.0, 0.5, 1.0) == []
 
 
 def test_a_mixture_that_is_not_used_is_no_matter():
-    assert warned(factors() @ TURN, 0.02, 0.02, 1.0) == []
+    assert warned(factors(500) @ TURN, 0.02, 0.02, 1.0) == []
 
 
 def test_few_examples_say_nothing():
-    assert warned(factors(60) @ TURN, 1.0, 0.5, 1.0) == []
+    assert warned(factors(199) @ TURN, 1.0, 0.5, 1.0) == []
 
 
 def test_an_evaluation_has_the_gain_and_says_the_same():
     predictor = linear([1.0, 0.5, 1.0], [-1.0, -0.5, -1.0])
-    turned = evaluate(Identity(), predictor, factors() @ TURN, n_alpha=5, n_beta=5)
+    turned = evaluate(Identity(), predictor, factors() @ THREE, n_alpha=5, n_beta=5)
     assert any("are mixtures" in text for text in turned.warnings)
     low, high = turned.intervals["unmixing_gain"]
     assert 0.15 < low < turned.metrics["unmixing_gain"] < high
