@@ -85,12 +85,14 @@ dsprites: .venv/installed
 # Explanations that are known to be false, and honest ones: which are flagged? Five seeds that no bound
 # was set on, about ten minutes each on a core.
 lies: .venv/installed
-	$(BIN)/python -m benchmarks.lies.run --seeds 20 21 22 24 26
+	$(BIN)/python -m benchmarks.lies.run --seeds 30 31 32 33 34
 
-# Does the explanation name the rule? Three seeds, about an hour on two cores. Then rules with several
-# classes: five seeds, another hour.
+# Does the explanation name the rule? Five seeds, about an hour on two cores. Then rules of other kinds
+# and with several classes, and what independent axes make of the codes: two more.
 planted-rules: .venv/installed
-	$(BIN)/python -m benchmarks.planted_rules.run --seeds 0 1 2
+	$(BIN)/python -m benchmarks.planted_rules.run --seeds 20 21 22 23 24
+	$(BIN)/python -m benchmarks.planted_rules.run --rules other --seeds 20 21 22 23 24
+	$(BIN)/python -m benchmarks.axes.independent --seeds 20 21 22 23 24
 	$(BIN)/python -m benchmarks.planted_rules.classes --seeds 10 11 12 13 14
 
 # InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side, on Fashion-MNIST and on

@@ -107,7 +107,9 @@ def _turn(latents: Tensor, groups: Groups) -> Tensor:
         axes = _least_dependent(latents[:, index].double())
         order = torch.as_tensor(linear_sum_assignment(-axes.abs().T.cpu().numpy())[1])
         axes = axes[order.to(axes.device)]
-        turn[index.unsqueeze(1), index] = axes * axes.diagonal().sign().unsqueeze(1)
+        turn[index.unsqueeze(1), index] = (
+            axes * torch.where(axes.diagonal() < 0, -1.0, 1.0)[:, None]
+        )
     return turn
 
 

@@ -47,6 +47,11 @@ def test_an_exclusive_or_through_mixtures_is_named_an_interaction():
     assert any("(interaction)" in text for text in explained(codes.turned_xor, 128).warnings)
 
 
+def test_a_product_through_mixtures_is_flagged_as_mixtures():
+    found = explained(codes.turned_product, 300)
+    assert any("mixtures of directions" in text for text in found.warnings)
+
+
 def test_a_texture_that_is_not_drawn_is_flagged_by_agreement():
     assert any("disagrees" in text for text in explained(marks.undrawn).warnings)
 
