@@ -58,7 +58,8 @@ def explanatory_axes(
     Two trainings of a code agree along these axes as far as both hold the predictor's factors. A
     code whose latents are the factors keeps them. Where a single output is explained (a binary
     logit, a `Contrast`, two classes, a regression) there is one factor, the output itself, and an
-    axis of it would say nothing: then axes are the code's own, ordered and signed.
+    axis of it would say nothing: then axes are the code's own, ordered and signed
+    (`attributions.independent.independent_axes` turns a code that mixes factors).
 
     Attributions along the axes are those of integrated gradients through the returned code. They
     add up to what they added up to before.

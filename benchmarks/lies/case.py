@@ -107,14 +107,18 @@ def kept(code: Code, predictor: Callable[[Tensor], Tensor], inputs: Tensor) -> f
     return 1 - changed(predictor, inputs, again(code, inputs))
 
 
+def missed_by(case: Case) -> dict[str, float]:
+    """Statements that hold in less than nine of ten cases: then the case is not what it says."""
+    return {text: value for text, value in case.proof.items() if not value >= LEAST_PROVED}
+
+
 def check(name: str, case: Case) -> Case:
     """Return a case whose truth holds.
 
     Raises:
         RuntimeError: A statement holds in less than nine of ten cases.
     """
-    missed = {text: value for text, value in case.proof.items() if not value >= LEAST_PROVED}
-    if missed:
+    if missed := missed_by(case):
         said: Any = ", ".join(f"{text} ({value:.2f})" for text, value in missed.items())
         raise RuntimeError(f"{name!r} is not what it says: {said}.")
     return case

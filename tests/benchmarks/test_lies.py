@@ -1,4 +1,5 @@
 import argparse
+import json
 
 import pytest
 import torch
@@ -100,10 +101,13 @@ def test_the_table_counts_what_is_flagged_over_seeds(tmp_path, monkeypatch):
     for name, seeds in {"collapsed": (loud, quiet), "place": (quiet, quiet)}.items():
         for seed, found in enumerate(seeds):
             run.keep(run.result_path(tmp_path, name, seed), found, controls.place(0))
-    run.tabulate(argparse.Namespace(out=tmp_path, seeds=[0, 1], only=["collapsed", "place"]))
+    missed = json.dumps({"missed": {"reads the place": 0.89}})
+    run.result_path(tmp_path, "place", 2).write_text(missed)
+    run.tabulate(argparse.Namespace(out=tmp_path, seeds=[0, 1, 2], only=["collapsed", "place"]))
     (name, note, rows, _), _ = written
     assert name == "lies_development"
     assert "1 of 2 lies, 0 of 0 lies to check, 0 of 2 controls" in note
+    assert "Not asked, and of which seeds: collapsed (2), place (2)." in note
     assert rows["collapsed"]["flagged"] == "1 of 2"
     assert rows["collapsed"]["by"] == "a (1)"
     assert rows["place"]["flagged"] == "0 of 2"
