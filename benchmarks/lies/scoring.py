@@ -79,5 +79,8 @@ def kind_of_warning(text: str) -> str:
     clause = re.sub(
         r"^a latent draws\b.*", "a latent draws more than the predictor responds to", clause
     )
+    clause = re.sub(
+        r".*(is a mixture|are mixtures) of directions.*", "latents are mixtures", clause
+    )
     clause = re.sub(r"\d[\d.,]*\s?%?", "#", clause)
     return re.sub(r"\s+", " ", clause).replace(" ,", ",").strip()

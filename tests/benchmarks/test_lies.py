@@ -83,6 +83,10 @@ def test_a_warning_is_known_again_whatever_its_numbers_and_names():
         for n in (1, 2)
     )
     assert one == other == "a latent draws more than the predictor responds to"
+    mixed = (
+        f"z0{more} are mixtures of directions that are independent" for more in ("", " and z1")
+    )
+    assert {kind_of_warning(text) for text in mixed} == {"latents are mixtures"}
     assert kind_of_warning("Agreement (0.955) is low. Train.") == "Agreement is low"
 
 
