@@ -72,7 +72,7 @@ smoke: .venv/installed
 benchmark: .venv/installed
 	$(BIN)/python -m benchmarks.training_step
 
-# All of Fashion-MNIST, three seeds: about an hour on two cores. Debian's package
+# All of Fashion-MNIST, five seeds: about two hours on two cores. Debian's package
 # dataset-fashion-mnist brings the files; `make fashion FASHION=FOLDER` names another folder.
 FASHION ?= /usr/share/datasets/fashion-mnist
 fashion: .venv/installed

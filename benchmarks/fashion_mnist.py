@@ -2,9 +2,9 @@
 
 One classifier; for every seed the same VAE through it with prediction loss, without and with the
 penalty. Prints, and writes to docs, mean and spread over seeds on the 10,000 held-out images
-(attributions on the first 2,000, 32 path points). About an hour on two cores.
+(attributions on the first 2,000, 32 path points). About two hours on two cores.
 
-    python -m benchmarks.fashion_mnist --folder FOLDER_OF_IDX_FILES --seeds 0 1 2
+    python -m benchmarks.fashion_mnist --folder FOLDER_OF_IDX_FILES --seeds 10 11 12 13 14
 """
 
 import argparse

@@ -22,7 +22,7 @@ it was trained.
 Results are kept in --out, so that an interrupted run goes on; --job I N does every N-th; --again
 takes the figures anew from the VAEs that were kept.
 
-    python -m benchmarks.planted_rules.run --seeds 0 1 2
+    python -m benchmarks.planted_rules.run --seeds 20 21 22 23 24
     python -m benchmarks.planted_rules.run --rules other --seeds 20 21 22 23 24
 """
 
