@@ -92,7 +92,7 @@ lies: .venv/installed
 planted-rules: .venv/installed
 	$(BIN)/python -m benchmarks.planted_rules.run --seeds 20 21 22 23 24
 	$(BIN)/python -m benchmarks.planted_rules.run --rules other --seeds 20 21 22 23 24
-	$(BIN)/python -m benchmarks.axes.independent --seeds 20 21 22 23 24
+	$(BIN)/python -m benchmarks.axes.independent --seeds 22 23 24 25 26
 	$(BIN)/python -m benchmarks.planted_rules.classes --seeds 10 11 12 13 14
 
 # InfoGAN, ALAE and StyleGAN2 with their controls, and every code side by side, on Fashion-MNIST and on

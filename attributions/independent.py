@@ -24,9 +24,7 @@ _BATCH = 256
 _ANGLES, _MOST_SWEEPS, _LEAST_GAIN = 90, 20, 1e-3
 
 
-def independent_axes(
-    code: Code, inputs: Inputs, *, generator: torch.Generator | None = None
-) -> Any:
+def independent_axes(code: Code, inputs: Inputs) -> Any:
     r"""Return a code seen along the axes that make its latents most independent.
 
     A standard normal prior does not say along which axes a code is to be read, but data can: where
@@ -35,8 +33,9 @@ def independent_axes(
     turn keeps their joint entropy, where the sum of their own entropies is. Pairs of axes are
     turned in the plane to the best of 90 angles, over and over, until no pair gains. Entropies are
     Vasicek's, from spacings: this is RADICAL without its whitening, which would let in more than
-    turns, and without its replicates. Each axis stands in the place, and has the sign, of the
-    latent that it is most of.
+    turns, and without its replicates. Latents are means of posteriors: samples are smoothed towards
+    the prior, a normal distribution, of which every turn is as good. Each axis stands in the place,
+    and has the sign, of the latent that it is most of.
 
     No predictor is asked: `explanatory_axes` takes axes from what the predictor tells apart.
     Reconstructions and decisions stay what they were. Where factors depend on each other, or a code
@@ -53,7 +52,6 @@ def independent_axes(
             real block are turned into each other; noise, categories and latents that do not vary
             are left alone, and axes that the code is seen along already are taken off.
         inputs: `(batch, *event)`, 1,000 or more, a tensor or an array.
-        generator: Of samples of the posteriors; default: a seed of 0.
 
     Returns:
         The code along its axes: what its own `with_axes` returns, as of a `VAE`, and otherwise an
@@ -88,14 +86,11 @@ def independent_axes(
     with torch.no_grad():
         parts = [encode(asked, batch) for batch in inputs.split(_BATCH)]
     latents, deviations = (torch.cat(each) for each in zip(*parts, strict=True))
-    drawn = generator or torch.Generator().manual_seed(0)
-    noise = torch.randn(latents.shape, generator=drawn, device=drawn.device).to(latents)
-    sampled = latents + noise * deviations
     groups = groups_of(asked, latents.shape[1], dead_latents(latents, deviations))
     _check_count(len(latents), max((len(group) for group in groups), default=0))
     with made_on(inputs.device):
         start = Rotation(latents.shape[1], groups)
-    axes = start.turned(_turn(sampled, groups))
+    axes = start.turned(_turn(latents, groups))
     return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
 
 
