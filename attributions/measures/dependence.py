@@ -95,9 +95,10 @@ def class_told(counts: Tensor) -> Tensor:
         Scalar in [0, 1]; NaN where there is one class.
 
     Examples:
-        >>> class_told(torch.tensor([[2.0, 0.0], [0.0, 2.0]])).item()
+        >>> round(class_told(torch.tensor([[2.0, 0.0], [0.0, 2.0]])).item(), 6)
         1.0
-        >>> class_told(torch.tensor([[2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 2.0]])).item()
+        >>> halves = torch.tensor([[2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 2.0]])
+        >>> round(class_told(halves).item(), 6)
         0.5
     """
     joint = counts.double() / counts.sum()
