@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from attributions.axes import Axes, Linear, Rotation, dead_latents, groups_of
+from attributions.axes.grouping import warn_of_few
 from attributions.checks import check_counts, check_mode, checked_predictor
 from attributions.code_checks import check_code
 from attributions.codes import Code, Decoder, Inputs, baseline_of, encode, inputs_for
@@ -25,7 +26,7 @@ from attributions.placement import made_on
 from attributions.predictors import Function, Predictor
 from attributions.replicas import frozen
 from attributions.trim import Trim
-from attributions.turned import AlongAxes, without_axes
+from attributions.turned import AlongAxes, seen_along, without_axes
 
 Layer = Literal["rotation", "linear"]
 
@@ -124,7 +125,7 @@ def explanatory_axes(
     seen = _seen(asked, predictor, inputs)
     fitted = len(inputs) - round(held_out * len(inputs))
     groups = groups_of(asked, seen.latents.shape[1], dead_latents(seen.latents, seen.deviations))
-    _warn_of_few(fitted, groups)
+    warn_of_few(fitted, groups)
     known = seen.rows(slice(fitted))
     factors = _factors(known, predictor, class_price, generator)
     with made_on(inputs.device):
@@ -136,7 +137,7 @@ def explanatory_axes(
     order = _ordered(contributions[:fitted], moved[:fitted], known.predicted, groups)
     axes = axes.turned(order)
     axes.figures = _figures(contributions, seen.predicted, fitted)
-    return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
+    return seen_along(code, axes)
 
 
 class _Seen(NamedTuple):
@@ -155,12 +156,11 @@ class _Seen(NamedTuple):
 
 def _seen(code: Code, predictor: Predictor, inputs: Tensor) -> _Seen:
     with torch.no_grad():
-        parts = [encode(code, batch) for batch in inputs.split(BATCH)]
+        latents, deviations = encode(code, inputs)
     logits = predictor.in_batches(inputs, BATCH)
     outputs = predictor.select(logits)
     classes = predictor.task != "regression" and outputs.shape[1] > 1
     predicted = decisions(logits) if classes else torch.zeros_like(logits[:, 0], dtype=torch.long)
-    latents, deviations = (torch.cat(each) for each in zip(*parts, strict=True))
     return _Seen(latents, deviations, outputs, predicted)
 
 
@@ -256,16 +256,6 @@ def _figures(
         name: (on(measure, slice(fitted)), on(measure, slice(fitted, None)))
         for name, measure in measures.items()
     }
-
-
-def _warn_of_few(fitted: int, groups: tuple[tuple[int, ...], ...]) -> None:
-    turned = max((len(group) for group in groups), default=0)
-    if fitted < turned**2:
-        warnings.warn(
-            f"`inputs` must be as many as the latents squared ({turned**2}) for axes that hold on "
-            f"others. Got {fitted} to fit to. Pass more.",
-            stacklevel=3,
-        )
 
 
 def _check(inputs: Tensor, class_price: float, layer: Layer, held_out: float) -> None:

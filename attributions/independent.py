@@ -1,7 +1,6 @@
 """Axes along which a code's latents are as independent as a turn can make them."""
 
 import itertools
-import warnings
 from typing import Any
 
 import torch
@@ -9,16 +8,14 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from attributions.axes import Rotation, dead_latents, groups_of
-from attributions.axes.grouping import Groups
+from attributions.axes.grouping import Groups, warn_of_few
 from attributions.checks import check_mode
 from attributions.code_checks import check_code
 from attributions.codes import Code, Inputs, encode, inputs_for
 from attributions.factors import nearest_orthonormal
 from attributions.placement import made_on
 from attributions.replicas import frozen
-from attributions.turned import AlongAxes, without_axes
-
-_BATCH = 256
+from attributions.turned import seen_along, without_axes
 
 # Angles of a quarter turn that are tried, sweeps over all pairs, and nats that a turn must gain.
 _ANGLES, _MOST_SWEEPS, _LEAST_GAIN = 90, 20, 1e-3
@@ -70,7 +67,7 @@ def independent_axes(code: Code, inputs: Inputs) -> Any:
         >>> from attributions.transforms import Identity
         >>> inputs = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
         >>> turn = torch.tensor([[0.8, 0.6], [-0.6, 0.8]])
-        >>> mixed = AlongAxes(Identity((2,)), Rotation(2, matrix=turn))
+        >>> mixed = seen_along(Identity((2,)), Rotation(2, matrix=turn))
         >>> found = independent_axes(mixed, inputs).encode(inputs)
         >>> alike = torch.corrcoef(torch.cat([found, inputs], dim=1).T)[:2, 2:].abs()
         >>> bool((alike.amax(dim=1) > 0.99).all())
@@ -84,14 +81,14 @@ def independent_axes(code: Code, inputs: Inputs) -> Any:
     asked: Any = frozen(code)
     check_code(asked, inputs)
     with torch.no_grad():
-        parts = [encode(asked, batch) for batch in inputs.split(_BATCH)]
-    latents, deviations = (torch.cat(each) for each in zip(*parts, strict=True))
+        latents, deviations = encode(asked, inputs)
     groups = groups_of(asked, latents.shape[1], dead_latents(latents, deviations))
-    _check_count(len(latents), max((len(group) for group in groups), default=0))
+    _check_count(len(latents), groups)
+    warn_of_few(len(latents), groups)
     with made_on(inputs.device):
         start = Rotation(latents.shape[1], groups)
     axes = start.turned(_turn(latents, groups))
-    return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
+    return seen_along(code, axes)
 
 
 def _turn(latents: Tensor, groups: Groups) -> Tensor:
@@ -140,15 +137,10 @@ def _entropies(rows: Tensor) -> Tensor:
     return gaps.clamp_min(torch.finfo(rows.dtype).tiny).log().mean(dim=-1)
 
 
-def _check_count(count: int, turned: int) -> None:
+def _check_count(count: int, groups: Groups) -> None:
+    turned = max((len(group) for group in groups), default=0)
     if count <= turned:
         raise ValueError(
             f"`inputs` must be more than the latents that are turned ({turned}). Got {count}. Pass "
             "1,000."
-        )
-    if count < turned**2:
-        warnings.warn(
-            f"`inputs` must be as many as the latents squared ({turned**2}) for axes that hold on "
-            f"others. Got {count}. Pass more.",
-            stacklevel=3,
         )

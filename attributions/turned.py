@@ -194,6 +194,16 @@ def without_axes(code: Any) -> Any:
     return code.with_axes(None) if getattr(code, "axes", None) is not None else code
 
 
+def seen_along(code: Any, axes: Axes) -> Any:
+    """Return a code along axes: what its own `with_axes` returns, or an `AlongAxes`.
+
+    Args:
+        code: Anything with `encode` and `decode`.
+        axes: A layer of `attributions.axes`, of the code's size.
+    """
+    return code.with_axes(axes) if hasattr(code, "with_axes") else AlongAxes(code, axes)
+
+
 def along(posterior: Any, axes: Axes) -> Any:
     """Latents `(batch, latents)` or a `Normal` over them, seen along axes."""
     return TurnedNormal(posterior, axes) if isinstance(posterior, Normal) else axes(posterior)

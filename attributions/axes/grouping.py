@@ -1,5 +1,6 @@
 """Which latents may be mixed with each other."""
 
+import warnings
 from collections.abc import Collection, Sequence
 
 from torch import Tensor
@@ -36,6 +37,17 @@ def dead_latents(latents: Tensor, deviations: Tensor) -> tuple[int, ...]:
     variances = latents.var(dim=0)
     scale = 1.0 if bool(deviations.any()) else float(variances.max())
     return tuple((variances <= LEAST_VARIANCE * scale).nonzero()[:, 0].tolist())
+
+
+def warn_of_few(count: int, groups: Groups) -> None:
+    """Warn the caller's caller of fewer examples than the latents of a group squared."""
+    turned = max((len(group) for group in groups), default=0)
+    if count < turned**2:
+        warnings.warn(
+            f"`inputs` must be as many as the latents squared ({turned**2}) for axes that hold on "
+            f"others. Got {count} to fit to. Pass more.",
+            stacklevel=3,
+        )
 
 
 def groups_of(code: Code, size: int, dead: Collection[int] = ()) -> Groups:

@@ -9,7 +9,7 @@ from torch import Tensor
 from attributions.checks import check_counts
 
 # Of a normal distribution: 95 % lie between these deviations, on either side.
-_DEVIATIONS = 1.959964
+DEVIATIONS = 1.959964
 
 N_RESAMPLES = 500
 
@@ -200,7 +200,7 @@ def share_interval(share: float, count: int) -> Interval:
         )
     if count == 0:
         return Interval(0.0, 1.0)
-    square = _DEVIATIONS**2 / count
+    square = DEVIATIONS**2 / count
     spread = (share * (1 - share) * square + square**2 / 4) ** 0.5
     low, high = ((share + square / 2 + side * spread) / (1 + square) for side in (-1, 1))
     return Interval(max(low, 0.0), min(high, 1.0))

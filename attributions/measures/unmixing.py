@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attributions.checks import check_counts
-from attributions.measures.intervals import Estimate, Interval
+from attributions.measures.intervals import DEVIATIONS, Estimate, Interval
 from attributions.randomness import seed_of
 
 # Halves with fewer examples have entropies by chance.
@@ -25,9 +25,6 @@ _MOST_NOISE = 0.7
 
 # Below this, one of the latents is nearly a mixture of the others, and has no direction of its own.
 _LEAST_EIGENVALUE = 0.05
-
-# Of a normal distribution: 95 % lie between these deviations, on either side.
-_DEVIATIONS = 1.959964
 
 
 class Unmixing(NamedTuple):
@@ -123,7 +120,7 @@ def unmix(
     spread = max(float(np.std(each, ddof=1)) for each in (chance, gains))
     purity = torch.full_like(latents[0], torch.nan)
     purity[chosen] = _purity(rows).to(purity)
-    ends = Interval(gain - _DEVIATIONS * spread, gain + _DEVIATIONS * spread)
+    ends = Interval(gain - DEVIATIONS * spread, gain + DEVIATIONS * spread)
     most = float(correlation.fill_diagonal_(0).abs().max())
     return Unmixing(Estimate(gain, ends), purity, most)
 

@@ -13,7 +13,6 @@ explanation through both?
 
 import itertools
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ def agreements(codes: Sequence[Code], seed: int) -> list[dict[str, float]]:
         explain(code, planted.classifier, planted.test_inputs, n_steps=N_STEPS, check_parts=False)
         for code in codes
     ]
-    compared = [one.compare(other) for one, other in pairwise([*explained, explained[0]])]
+    compared = [one.compare(other) for one, other in itertools.pairwise([*explained, explained[0]])]
     return [
         {
             "same strongest": float(pair.same_strongest),
@@ -127,7 +126,7 @@ def main() -> None:
     seeds = " ".join(map(str, arguments.seeds))
     note = (
         f"32x32 sprites, {LATENTS} latents, plain VAEs of `benchmarks.planted_rules`; axes found "
-        f"on {N_FIT:,} images. Mean ± half the 95 % interval over {len(arguments.seeds)} fresh "
+        f"on {N_FIT:,} images. Mean ± half the 95 % interval over {len(arguments.seeds)} "
         f"seeds. `python -m benchmarks.axes.independent --seeds {seeds}`"
     )
     write("independent_axes", note, rows, "code; axes")

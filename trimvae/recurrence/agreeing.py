@@ -16,7 +16,7 @@ from attributions.outputs import Explained, Task
 from attributions.predictors import Function
 from attributions.randomness import checked_seed
 from attributions.replicas import frozen
-from attributions.turned import AlongAxes
+from attributions.turned import seen_along
 from trimvae.data.loading import Array
 from trimvae.explanation.arguments import as_inputs, check_inputs
 from trimvae.explanation.explaining import explain
@@ -204,7 +204,7 @@ def _as_it_is(code: Any, inputs: Tensor) -> Any:
     with torch.no_grad():
         size = encode(asked, inputs[:2]).latents.shape[1]
     own = Rotation(size, groups_of(asked, size))
-    return code.with_axes(own) if hasattr(code, "with_axes") else AlongAxes(code, own)
+    return seen_along(code, own)
 
 
 def _held_out(inputs: Tensor, share: float) -> Tensor:
